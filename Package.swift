@@ -1,0 +1,76 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+/// One set of settings for every Swift target: strict concurrency, strict memory safety,
+/// warnings are errors.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .treatWarning("DeprecatedDeclaration", as: .warning),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableExperimentalFeature("Lifetimes"),
+]
+
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func suite(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .testTarget(
+        name: name + "Tests", dependencies: dependencies, path: "Tests/\(name)",
+        resources: resources, swiftSettings: strict)
+}
+
+let package = Package(
+    name: "seaway",
+    products: [
+        .executable(name: "seaway", targets: ["seaway"]),
+        .executable(name: "seaway-proxy", targets: ["seaway-proxy"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    ],
+    targets: [
+        // Thin C: system calls and library module maps, no logic.
+        .target(name: "CSystem"),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+        .systemLibrary(name: "CCAres", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
+        .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
+
+        // Shared by both planes.
+        module("Bytes", ["CSystem"]),
+        module("Snapshot", ["Bytes", "CPCRE2"]),
+
+        // Control plane: intent -> compile -> snapshot.
+        module("Model"),
+        module("Dialects", ["Model", "CYAML"]),
+        module("Compile", ["Model", "Snapshot", "Bytes", "COpenSSL"]),
+        module("Explain", ["Snapshot", "Bytes"]),
+
+        // Data plane.
+        module("Engine", ["Bytes", "CSystem", "COpenSSL", "CCAres"]),
+        module("HTTP", ["Bytes"]),
+        module("Telemetry", ["Bytes", "CSystem"]),
+        module(
+            "Proxy",
+            ["Bytes", "Snapshot", "Engine", "HTTP", "Telemetry", "CSystem", "COpenSSL", "CJansson", "CPCRE2"]),
+
+        .executableTarget(
+            name: "seaway",
+            dependencies: [
+                "Model", "Dialects", "Compile", "Snapshot", "Explain", "Bytes", "CSystem",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "seaway-proxy",
+            dependencies: ["Proxy", "Engine", "Snapshot", "Telemetry", "Bytes", "CSystem"],
+            swiftSettings: strict),
+    ]
+)

@@ -1,0 +1,194 @@
+// Owned, growable bytes with a read end and a write end.
+
+import CSystem
+
+/// A growable region: bytes are appended at `end` and consumed from `start`.
+///
+/// One worker owns a buffer at a time. Offsets passed to `bytes(at:count:)` are counted from the
+/// region's origin and stay valid when it grows; views handed out do not.
+@safe
+public final class Buffer {
+    @usableFromInline var base: UnsafeMutableRawPointer
+    @usableFromInline var size: Int
+    @usableFromInline var head = 0
+    @usableFromInline var tail = 0
+
+    /// - Parameter capacity: first size in bytes; the buffer grows by doubling.
+    public init(capacity: Int = Buffer.standardCapacity) {
+        let size = max(capacity, 64)
+        unsafe base = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 16)
+        self.size = size
+    }
+
+    deinit { unsafe base.deallocate() }
+
+    /// What a pooled buffer holds: a head of the default limit, or one read of a body.
+    public static let standardCapacity = 16 * 1024
+
+    @inlinable public var capacity: Int { size }
+    /// Offset of the first unread byte.
+    @inlinable public var start: Int { head }
+    /// Offset one past the last byte.
+    @inlinable public var end: Int { tail }
+    @inlinable public var count: Int { tail - head }
+    @inlinable public var isEmpty: Bool { tail == head }
+    @inlinable public var free: Int { capacity - end }
+
+    /// The unread bytes.
+    @inlinable @inline(__always)
+    public var readable: Bytes { unsafe Bytes(unsafeBase: base + start, count: end - start) }
+
+    /// Bytes by offset from the origin, consumed or not.
+    @inlinable @inline(__always)
+    public func bytes(at offset: Int, count: Int) -> Bytes {
+        precondition(offset >= 0 && count >= 0 && offset + count <= end, "range outside the buffer")
+        return unsafe Bytes(unsafeBase: base + offset, count: count)
+    }
+
+    /// Forgets all content; keeps the memory.
+    @inlinable public func clear() {
+        head = 0
+        tail = 0
+    }
+
+    /// Marks `n` unread bytes as read.
+    @inlinable public func consume(_ n: Int) {
+        precondition(n >= 0 && n <= count, "consuming more than there is")
+        head += n
+    }
+
+    /// Drops bytes appended after `offset`.
+    @inlinable public func truncate(to offset: Int) {
+        precondition(offset >= start && offset <= end, "truncating outside the content")
+        tail = offset
+    }
+
+    /// Makes room for `n` more bytes at the end.
+    @inlinable @inline(__always)
+    public func reserve(_ n: Int) {
+        if capacity - end < n { grow(n) }
+    }
+
+    @usableFromInline
+    func grow(_ n: Int) {
+        let size = max(capacity * 2, end + n)
+        let larger = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 16)
+        unsafe larger.copyMemory(from: base, byteCount: end)
+        unsafe base.deallocate()
+        unsafe base = larger
+        self.size = size
+    }
+
+    /// Moves the unread bytes to the origin. Offsets taken before are void.
+    public func compact() {
+        guard start > 0 else { return }
+        let n = count
+        if n > 0 { unsafe memmove(base, base + start, n) }
+        head = 0
+        tail = n
+    }
+
+    @inlinable @inline(__always)
+    public func append(_ bytes: Bytes) {
+        let n = bytes.count
+        reserve(n)
+        unsafe (base + end).copyMemory(from: UnsafeRawPointer(bitPattern: bytes.address) ?? UnsafeRawPointer(base), byteCount: n)
+        tail += n
+    }
+
+    @inlinable @inline(__always)
+    public func append(_ text: StaticString) { append(Bytes(text)) }
+
+    @inlinable @inline(__always)
+    public func append(_ byte: UInt8) {
+        reserve(1)
+        unsafe (base + end).storeBytes(of: byte, as: UInt8.self)
+        tail += 1
+    }
+
+    @inlinable
+    public func append(_ bytes: [UInt8]) { bytes.withBytes { append($0) } }
+
+    @inlinable
+    public func append(_ text: String) {
+        var text = text
+        text.withUTF8 { utf8 in
+            guard let start = utf8.baseAddress else { return }
+            unsafe append(Bytes(unsafeBase: UnsafeRawPointer(start), count: utf8.count))
+        }
+    }
+
+    /// `value` in decimal.
+    public func append(decimal value: Int) {
+        if value < 0 {
+            append(0x2D)
+            append(magnitude: value.magnitude)
+        } else {
+            append(magnitude: UInt(value))
+        }
+    }
+
+    private func append(magnitude: UInt) {
+        var digits = 1
+        var rest = magnitude / 10
+        while rest > 0 {
+            digits += 1
+            rest /= 10
+        }
+        reserve(digits)
+        var value = magnitude
+        var at = end + digits
+        repeat {
+            at -= 1
+            unsafe (base + at).storeBytes(of: UInt8(0x30 + value % 10), as: UInt8.self)
+            value /= 10
+        } while value > 0
+        tail += digits
+    }
+
+    /// `value` in lower-case hexadecimal, padded with zeros to `digits` (0: as few as needed).
+    public func append(hex value: UInt64, digits: Int = 0) {
+        let needed = max(digits, max(1, (64 - value.leadingZeroBitCount + 3) / 4))
+        var shift = needed * 4
+        while shift > 0 {
+            shift -= 4
+            let nibble = shift >= 64 ? 0 : UInt8((value >> UInt64(shift)) & 15)
+            append(nibble < 10 ? 0x30 + nibble : 0x57 + nibble)
+        }
+    }
+
+    /// Overwrites a byte that was appended before.
+    @inlinable
+    public func set(_ offset: Int, _ byte: UInt8) {
+        precondition(offset >= 0 && offset < end, "offset outside the buffer")
+        unsafe (base + offset).storeBytes(of: byte, as: UInt8.self)
+    }
+
+    /// Lets `fill` write up to `limit` bytes at the end; it gets the address and the room, and
+    /// returns how many bytes it wrote (0 or less: none), which is passed through.
+    @inlinable @inline(__always)
+    public func appendFrom(limit: Int, _ fill: (_ address: UInt, _ room: Int) -> Int) -> Int {
+        let room = min(limit, capacity - end)
+        let n = unsafe fill(UInt(bitPattern: base + end), room)
+        precondition(n <= room, "wrote past the room given")
+        if n > 0 { tail += n }
+        return n
+    }
+}
+
+/// A worker's spare buffers of `Buffer.standardCapacity`. At most `limit` are kept; grown buffers
+/// are not, so that one large head does not cost memory for ever.
+public final class BufferPool {
+    private var spare: [Buffer] = []
+    private let limit: Int
+
+    public init(limit: Int = 256) { self.limit = limit }
+
+    public func take() -> Buffer { spare.popLast() ?? Buffer() }
+
+    public func give(_ buffer: Buffer) {
+        guard buffer.capacity == Buffer.standardCapacity, spare.count < limit else { return }
+        buffer.clear()
+        spare.append(buffer)
+    }
+}

@@ -1,0 +1,113 @@
+// System calls for Swift. Thin wrappers, no logic: each is one call, so that macros and
+// variadic functions can be imported. Pointers cross as addresses whose bounds the caller checked.
+#pragma once
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+static inline int sys_errno(void) { return errno; }
+
+static inline long sys_recv(int fd, uintptr_t buffer, size_t count) {
+    return recv(fd, (void *)buffer, count, 0);
+}
+static inline long sys_send(int fd, uintptr_t buffer, size_t count) {
+    return send(fd, (const void *)buffer, count, MSG_NOSIGNAL);
+}
+static inline long sys_send_more(int fd, uintptr_t buffer, size_t count) {
+    return send(fd, (const void *)buffer, count, MSG_NOSIGNAL | MSG_MORE);
+}
+/// Two ranges in one call: a head and the start of its body.
+static inline long sys_send2(int fd, uintptr_t first, size_t firstCount, uintptr_t second, size_t secondCount) {
+    struct iovec parts[2] = {{(void *)first, firstCount}, {(void *)second, secondCount}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    return sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+static inline long sys_read(int fd, uintptr_t buffer, size_t count) { return read(fd, (void *)buffer, count); }
+static inline long sys_write(int fd, uintptr_t buffer, size_t count) { return write(fd, (const void *)buffer, count); }
+static inline int sys_open(const char *path, int flags, int mode) { return open(path, flags, mode); }
+static inline int sys_close(int fd) { return close(fd); }
+
+static inline int sys_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
+/// Registers `fd` once; `data` comes back with each event.
+static inline int sys_epoll_add(int epoll, int fd, uint32_t events, uint64_t data) {
+    struct epoll_event event = {.events = events, .data = {.u64 = data}};
+    return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+}
+static inline int sys_epoll_modify(int epoll, int fd, uint32_t events, uint64_t data) {
+    struct epoll_event event = {.events = events, .data = {.u64 = data}};
+    return epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &event);
+}
+static inline int sys_epoll_remove(int epoll, int fd) { return epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL); }
+
+static inline int sys_eventfd(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }
+static inline int sys_eventfd_signal(int fd) { return eventfd_write(fd, 1); }
+static inline uint64_t sys_eventfd_drain(int fd) { eventfd_t v = 0; eventfd_read(fd, &v); return v; }
+
+static inline int sys_socket(int family, int type) { return socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); }
+static inline int sys_accept(int fd, struct sockaddr_storage *address) {
+    socklen_t length = sizeof *address;
+    return accept4(fd, (struct sockaddr *)address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+static inline int sys_connect(int fd, const struct sockaddr_storage *address, uint32_t length) {
+    return connect(fd, (const struct sockaddr *)address, (socklen_t)length);
+}
+static inline int sys_bind(int fd, const struct sockaddr_storage *address, uint32_t length) {
+    return bind(fd, (const struct sockaddr *)address, (socklen_t)length);
+}
+static inline int sys_listen(int fd, int backlog) { return listen(fd, backlog); }
+static inline int sys_getsockname(int fd, struct sockaddr_storage *address) {
+    socklen_t length = sizeof *address;
+    return getsockname(fd, (struct sockaddr *)address, &length);
+}
+static inline int sys_shutdown_write(int fd) { return shutdown(fd, SHUT_WR); }
+static inline int sys_set_option(int fd, int level, int name, int value) {
+    return setsockopt(fd, level, name, &value, sizeof value);
+}
+static inline int sys_socket_error(int fd) {
+    int error = 0; socklen_t length = sizeof error;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0) return errno;
+    return error;
+}
+static inline int sys_set_nonblocking(int fd) { return fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); }
+static inline int sys_set_cloexec(int fd, int on) { return fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0); }
+
+static inline int64_t sys_monotonic_nanoseconds(void) {
+    struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+static inline int64_t sys_realtime_nanoseconds(void) {
+    struct timespec t; clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+static inline int sys_memcmp(uintptr_t a, uintptr_t b, size_t count) { return memcmp((const void *)a, (const void *)b, count); }
+/// Offset of `byte`, or -1.
+static inline long sys_memchr(uintptr_t base, int byte, size_t count) {
+    const char *at = (const char *)memchr((const void *)base, byte, count);
+    return at ? (long)(at - (const char *)base) : -1;
+}

@@ -1,0 +1,197 @@
+// The header section of one message: fields as ranges into the read buffer, edits in a side buffer.
+
+public import Bytes
+
+/// One field. Offsets are counted from the origin of the buffer that holds them.
+public struct Field: Sendable {
+    var nameOffset: Int32
+    var valueOffset: Int32
+    var valueCount: Int32
+    var nameCount: UInt16
+    public var id: FieldName
+    /// Bit 0: in the side buffer rather than the read buffer. Bit 1: removed.
+    var flags: UInt8
+}
+
+/// A header section in order of arrival.
+///
+/// Parsed fields point into the buffer they were read to, which the exchange keeps until it ends.
+/// Edits go to a side buffer; removing marks. Nothing is copied until the section is written out.
+public final class HeaderBlock {
+    private var fields: [Field] = []
+    private var source: Buffer?
+    private var edits: Buffer?
+
+    public init() {}
+
+    /// Starts over, reading names and values from `source`.
+    public func reset(source: Buffer?) {
+        fields.removeAll(keepingCapacity: true)
+        self.source = source
+        edits?.clear()
+    }
+
+    /// Number of fields, removed ones included; for loops over indices.
+    public var count: Int { fields.count }
+
+    public func isRemoved(_ index: Int) -> Bool { fields[index].flags & 2 != 0 }
+
+    public func id(_ index: Int) -> FieldName { fields[index].id }
+
+    public func name(_ index: Int) -> Bytes { name(fields[index]) }
+
+    public func value(_ index: Int) -> Bytes { value(fields[index]) }
+
+    private func name(_ field: Field) -> Bytes {
+        holder(field).bytes(at: Int(field.nameOffset), count: Int(field.nameCount))
+    }
+
+    private func value(_ field: Field) -> Bytes {
+        holder(field).bytes(at: Int(field.valueOffset), count: Int(field.valueCount))
+    }
+
+    private func holder(_ field: Field) -> Buffer {
+        guard let buffer = field.flags & 1 != 0 ? edits : source else {
+            preconditionFailure("a header field without its buffer")
+        }
+        return buffer
+    }
+
+    /// Adds a field whose name and value lie in the read buffer at these offsets.
+    public func appendParsed(id: FieldName, nameOffset: Int, nameCount: Int, valueOffset: Int, valueCount: Int) {
+        fields.append(
+            Field(
+                nameOffset: Int32(nameOffset), valueOffset: Int32(valueOffset),
+                valueCount: Int32(valueCount), nameCount: UInt16(nameCount), id: id, flags: 0))
+    }
+
+    // MARK: Reading
+
+    /// Index of the first field called `key` at or after `start`, or nil.
+    public func index(of key: FieldKey, from start: Int = 0) -> Int? {
+        key.text.withBytes { index(of: $0, id: key.id, from: start) }
+    }
+
+    public func index(of id: FieldName, from start: Int = 0) -> Int? {
+        var i = start
+        while i < fields.count {
+            if fields[i].id == id, fields[i].flags & 2 == 0 { return i }
+            i += 1
+        }
+        return nil
+    }
+
+    /// As `index(of:from:)` for a name met at run time.
+    public func index(named bytes: Bytes, from start: Int = 0) -> Int? {
+        index(of: bytes, id: FieldName(bytes), from: start)
+    }
+
+    private func index(of bytes: Bytes, id: FieldName, from start: Int) -> Int? {
+        if id != .other { return index(of: id, from: start) }
+        var i = start
+        while i < fields.count {
+            let field = fields[i]
+            if field.id == .other, field.flags & 2 == 0, Int(field.nameCount) == bytes.count,
+                name(field).equalsIgnoringCase(bytes)
+            {
+                return i
+            }
+            i += 1
+        }
+        return nil
+    }
+
+    /// The first value of a field, or nil.
+    public func first(_ id: FieldName) -> Bytes? { index(of: id).map { value($0) } }
+    public func first(_ key: FieldKey) -> Bytes? { index(of: key).map { value($0) } }
+    public func first(named bytes: Bytes) -> Bytes? { index(named: bytes).map { value($0) } }
+
+    public func contains(_ id: FieldName) -> Bool { index(of: id) != nil }
+
+    // MARK: Editing
+
+    public func remove(at index: Int) { fields[index].flags |= 2 }
+
+    public func removeAll(_ id: FieldName) {
+        var at = 0
+        while let found = index(of: id, from: at) {
+            remove(at: found)
+            at = found + 1
+        }
+    }
+
+    /// Removes every field of that name; true if there was one.
+    @discardableResult
+    public func removeAll(named bytes: Bytes) -> Bool {
+        let id = FieldName(bytes)
+        var at = 0
+        var any = false
+        while let found = index(of: bytes, id: id, from: at) {
+            remove(at: found)
+            at = found + 1
+            any = true
+        }
+        return any
+    }
+
+    @discardableResult
+    public func removeAll(_ key: FieldKey) -> Bool { key.text.withBytes { removeAll(named: $0) } }
+
+    /// Appends a field. Name and value are copied; the caller has checked that they hold no CR, LF or NUL.
+    public func add(_ name: Bytes, _ value: Bytes) { add(id: FieldName(name), name, value) }
+    public func add(_ id: FieldName, _ value: Bytes) { add(id: id, Bytes(id.text), value) }
+    public func add(_ key: FieldKey, _ value: Bytes) {
+        key.text.withBytes { add(id: key.id, $0, value) }
+    }
+
+    private func add(id: FieldName, _ name: Bytes, _ value: Bytes) {
+        // A view of our own edits must survive the buffer's growth.
+        let side = edits ?? Buffer(capacity: 512)
+        edits = side
+        if side.free < name.count + value.count {
+            let name = name.array
+            let value = value.array
+            side.reserve(name.count + value.count)
+            name.withBytes { name in value.withBytes { store(side, id: id, name, $0) } }
+        } else {
+            store(side, id: id, name, value)
+        }
+    }
+
+    private func store(_ side: Buffer, id: FieldName, _ name: Bytes, _ value: Bytes) {
+        let nameOffset = side.end
+        side.append(name)
+        let valueOffset = side.end
+        side.append(value)
+        fields.append(
+            Field(
+                nameOffset: Int32(nameOffset), valueOffset: Int32(valueOffset),
+                valueCount: Int32(value.count), nameCount: UInt16(name.count), id: id, flags: 1))
+    }
+
+    /// Replaces all fields of that name by one, at the end.
+    public func set(_ name: Bytes, _ value: Bytes) {
+        removeAll(named: name)
+        add(name, value)
+    }
+
+    public func set(_ id: FieldName, _ value: Bytes) {
+        removeAll(id)
+        add(id, value)
+    }
+
+    public func set(_ key: FieldKey, _ value: Bytes) {
+        removeAll(key)
+        add(key, value)
+    }
+
+    /// Writes `Name: value CRLF` for each field that is left.
+    public func write(to out: Buffer) {
+        for field in fields where field.flags & 2 == 0 {
+            out.append(name(field))
+            out.append(": ")
+            out.append(value(field))
+            out.append("\r\n")
+        }
+    }
+}
