@@ -56,7 +56,7 @@ let package = Package(
         // Data plane.
         module("Engine", ["Bytes", "CSystem", "COpenSSL", "CCAres"]),
         module("HTTP", ["Bytes"]),
-        module("Telemetry", ["Bytes", "CSystem"]),
+        module("Telemetry", ["Bytes", "HTTP", "Snapshot", "CSystem"]),
         module(
             "Proxy",
             ["Bytes", "Snapshot", "Engine", "HTTP", "Telemetry", "CSystem", "COpenSSL", "CJansson", "CPCRE2"]),
@@ -72,5 +72,10 @@ let package = Package(
             name: "seaway-proxy",
             dependencies: ["Proxy", "Engine", "Snapshot", "Telemetry", "Bytes", "CSystem"],
             swiftSettings: strict),
+
+        suite("Telemetry", ["Telemetry", "HTTP", "Snapshot", "Bytes", "CSystem"]),
+        .executableTarget(
+            name: "telemetry-bench", dependencies: ["Telemetry", "HTTP", "Snapshot", "Bytes", "CSystem"],
+            path: "Benchmarks/telemetry", swiftSettings: strict),
     ]
 )

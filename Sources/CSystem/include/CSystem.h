@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -120,3 +121,36 @@ static inline long sys_memchr(uintptr_t base, int byte, size_t count) {
     return at ? (long)(at - (const char *)base) : -1;
 }
 static inline int sys_duplicate(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, 0); }
+
+/// Two ranges in one write; the second may be empty.
+static inline long sys_write2(int fd, uintptr_t first, size_t firstCount, uintptr_t second, size_t secondCount) {
+    struct iovec parts[2] = {{(void *)first, firstCount}, {(void *)second, secondCount}};
+    return writev(fd, parts, secondCount ? 2 : 1);
+}
+/// Waits for one descriptor; `milliseconds` -1: for ever. 1 ready, 0 time is up, -1 error.
+static inline int sys_poll(int fd, short events, int milliseconds) {
+    struct pollfd entry = {.fd = fd, .events = events};
+    return poll(&entry, 1, milliseconds);
+}
+static inline int sys_is_regular_file(int fd) {
+    struct stat facts;
+    return fstat(fd, &facts) == 0 && S_ISREG(facts.st_mode);
+}
+/// A thread with every signal blocked, so that signals go to the threads that expect them.
+static inline int sys_thread_start(pthread_t *thread, void *(*body)(void *), void *argument, const char *name) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(thread, NULL, body, argument);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error == 0) pthread_setname_np(*thread, name);
+    return error;
+}
+/// A moment in local time; `month` from 0, `offset` in seconds east of UTC.
+struct sys_civil { int year, month, day, hour, minute, second; long offset; };
+static inline struct sys_civil sys_local_time(int64_t seconds) {
+    time_t at = (time_t)seconds;
+    struct tm t;
+    if (!localtime_r(&at, &t)) return (struct sys_civil){1970, 0, 1, 0, 0, 0, 0};
+    return (struct sys_civil){t.tm_year + 1900, t.tm_mon, t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec, t.tm_gmtoff};
+}
