@@ -77,5 +77,6 @@ let package = Package(
         .executableTarget(
             name: "telemetry-bench", dependencies: ["Telemetry", "HTTP", "Snapshot", "Bytes", "CSystem"],
             path: "Benchmarks/telemetry", swiftSettings: strict),
+        suite("Balancing", ["Proxy", "Engine", "Snapshot", "Bytes", "CSystem"]),
     ]
 )
