@@ -45,7 +45,7 @@ let package = Package(
 
         // Shared by both planes.
         module("Bytes", ["CSystem"]),
-        module("Snapshot", ["Bytes", "CPCRE2"]),
+        module("Snapshot", ["Bytes", "CPCRE2", "CSystem"]),
 
         // Control plane: intent -> compile -> snapshot.
         module("Model"),
@@ -72,5 +72,7 @@ let package = Package(
             name: "seaway-proxy",
             dependencies: ["Proxy", "Engine", "Snapshot", "Telemetry", "Bytes", "CSystem"],
             swiftSettings: strict),
+
+        suite("Control", ["Snapshot", "Bytes", "CSystem"]),
     ]
 )

@@ -9,18 +9,22 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -110,4 +114,72 @@ static inline int sys_memcmp(uintptr_t a, uintptr_t b, size_t count) { return me
 static inline long sys_memchr(uintptr_t base, int byte, size_t count) {
     const char *at = (const char *)memchr((const void *)base, byte, count);
     return at ? (long)(at - (const char *)base) : -1;
+}
+
+/// Sends bytes with `n` descriptors (at most 253, the kernel's SCM_MAX_FD) attached to the first of them.
+static inline long sys_send_descriptors(int fd, uintptr_t buffer, size_t count, uintptr_t descriptors, int n) {
+    struct iovec part = {(void *)buffer, count};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(253 * sizeof(int))];
+    if (n > 0) {
+        if (n > 253) { errno = EINVAL; return -1; }
+        memset(control, 0, sizeof control);
+        message.msg_control = control;
+        message.msg_controllen = CMSG_SPACE((size_t)n * sizeof(int));
+        struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+        head->cmsg_level = SOL_SOCKET;
+        head->cmsg_type = SCM_RIGHTS;
+        head->cmsg_len = CMSG_LEN((size_t)n * sizeof(int));
+        memcpy(CMSG_DATA(head), (const void *)descriptors, (size_t)n * sizeof(int));
+    }
+    return sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+/// Receives bytes and the descriptors that came with them, close-on-exec. `descriptors` has room for
+/// 254 ints: the first becomes how many follow.
+static inline long sys_recv_descriptors(int fd, uintptr_t buffer, size_t count, uintptr_t descriptors) {
+    struct iovec part = {(void *)buffer, count};
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(253 * sizeof(int))];
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    int *out = (int *)descriptors;
+    out[0] = 0;
+    long n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+    if (n < 0) return n;
+    for (struct cmsghdr *head = CMSG_FIRSTHDR(&message); head; head = CMSG_NXTHDR(&message, head)) {
+        if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS) continue;
+        int arrived = (int)((head->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+        if (arrived > 253 - out[0]) arrived = 253 - out[0];
+        memcpy(out + 1 + out[0], CMSG_DATA(head), (size_t)arrived * sizeof(int));
+        out[0] += arrived;
+    }
+    return n;
+}
+/// Who is at the other end of a Unix socket: its process in the high half, its user in the low half; 0 if unknown.
+static inline uint64_t sys_peer_credentials(int fd) {
+    struct ucred peer; socklen_t length = sizeof peer;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) return 0;
+    return (uint64_t)(uint32_t)peer.pid << 32 | (uint32_t)peer.uid;
+}
+/// Binds (`listening`) or connects a stream socket at `path`, which the caller checked to be short enough.
+static inline int sys_unix_address(int fd, const char *path, int listening) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path) { errno = ENAMETOOLONG; return -1; }
+    strcpy(address.sun_path, path);
+    return listening ? bind(fd, (struct sockaddr *)&address, sizeof address)
+                     : connect(fd, (struct sockaddr *)&address, sizeof address);
+}
+/// A descriptor that becomes readable when the process ends (Linux 5.3); -1 where the kernel lacks it.
+static inline int sys_pidfd_open(int pid) { return (int)syscall(434, pid, 0); }
+static inline int sys_poll(uintptr_t entries, size_t count, int milliseconds) {
+    return poll((struct pollfd *)entries, (nfds_t)count, milliseconds);
+}
+/// The next pending signal of the set that `sys_signalfd` took; 0 when there is none.
+static inline int sys_signalfd_next(int fd) {
+    struct signalfd_siginfo info;
+    return read(fd, &info, sizeof info) == (ssize_t)sizeof info ? (int)info.ssi_signo : 0;
+}
+/// Exit status of `pid` in waitpid's encoding, or -1 while it runs.
+static inline int sys_reap(int pid) {
+    int status = 0;
+    return waitpid(pid, &status, WNOHANG) == pid ? status : -1;
 }
