@@ -183,3 +183,69 @@ static inline int sys_reap(int pid) {
     int status = 0;
     return waitpid(pid, &status, WNOHANG) == pid ? status : -1;
 }
+/// Blocks the signals whose bits are set (bit n: signal n) and gives them as a descriptor instead.
+static inline int sys_signals_as_descriptor(uint64_t signals) {
+    sigset_t set;
+    sigemptyset(&set);
+    for (int n = 1; n < 64; n++)
+        if (signals >> n & 1) sigaddset(&set, n);
+    if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0) return -1;
+    return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+static inline void sys_ignore_sigpipe(void) { signal(SIGPIPE, SIG_IGN); }
+/// Starts `path` in a session of its own, with default signals, standard input from /dev/null and
+/// `inherited` as descriptor 3. Its process id, or a negative errno.
+static inline int sys_spawn(const char *path, char *const arguments[], int inherited) {
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t all, none;
+    sigfillset(&all);
+    sigemptyset(&none);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawnattr_init(&attributes);
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions, inherited, 3);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setflags(
+        &attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
+    pid_t pid = 0;
+    int error = posix_spawn(&pid, path, &actions, &attributes, arguments, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+    return error == 0 ? (int)pid : -error;
+}
+/// A socket address from network-order parts; its length in bytes. `scope` of IPv6 is 0.
+static inline uint32_t sys_make_address4(struct sockaddr_storage *out, uint32_t address, uint16_t port) {
+    struct sockaddr_in value = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {.s_addr = htonl(address)}};
+    memset(out, 0, sizeof *out);
+    memcpy(out, &value, sizeof value);
+    return sizeof value;
+}
+static inline uint32_t sys_make_address6(struct sockaddr_storage *out, uint64_t high, uint64_t low, uint16_t port) {
+    struct sockaddr_in6 value = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    for (int i = 0; i < 8; i++) {
+        value.sin6_addr.s6_addr[i] = (uint8_t)(high >> (56 - 8 * i));
+        value.sin6_addr.s6_addr[8 + i] = (uint8_t)(low >> (56 - 8 * i));
+    }
+    memset(out, 0, sizeof *out);
+    memcpy(out, &value, sizeof value);
+    return sizeof value;
+}
+/// The local port of a bound IPv4 or IPv6 socket, or 0.
+static inline int sys_local_port(int fd) {
+    struct sockaddr_storage address;
+    if (sys_getsockname(fd, &address) != 0) return 0;
+    if (address.ss_family == AF_INET) return ntohs(((struct sockaddr_in *)&address)->sin_port);
+    if (address.ss_family == AF_INET6) return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
+    return 0;
+}
+static inline int sys_inotify_flags(void) { return IN_NONBLOCK | IN_CLOEXEC; }
+/// The n-th `NAME=value` of the environment, or NULL past the last.
+static inline const char *sys_environment(long n) { return environ ? environ[n] : NULL; }
+/// How many CPUs this process may run on.
+static inline int sys_available_processors(void) {
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : (int)sysconf(_SC_NPROCESSORS_ONLN);
+}
