@@ -1,9 +1,6 @@
 // System calls for Swift. Thin wrappers, no logic: each is one call, so that macros and
 // variadic functions can be imported. Pointers cross as addresses whose bounds the caller checked.
 #pragma once
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -57,6 +54,16 @@ static inline long sys_write(int fd, uintptr_t buffer, size_t count) { return wr
 static inline int sys_open(const char *path, int flags, int mode) { return open(path, flags, mode); }
 static inline int sys_close(int fd) { return close(fd); }
 
+/// struct epoll_event with the union's integer only, so that Swift sees no pointer in it.
+#ifdef __x86_64__
+typedef struct __attribute__((packed)) { uint32_t events; uint64_t data; } sys_event;
+#else
+typedef struct { uint32_t events; uint64_t data; } sys_event;
+#endif
+_Static_assert(sizeof(sys_event) == sizeof(struct epoll_event), "sys_event must match epoll_event");
+static inline int sys_epoll_wait(int epoll, uintptr_t events, int count, int milliseconds) {
+    return epoll_wait(epoll, (struct epoll_event *)events, count, milliseconds);
+}
 static inline int sys_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
 /// Registers `fd` once; `data` comes back with each event.
 static inline int sys_epoll_add(int epoll, int fd, uint32_t events, uint64_t data) {
@@ -74,10 +81,11 @@ static inline int sys_eventfd_signal(int fd) { return eventfd_write(fd, 1); }
 static inline uint64_t sys_eventfd_drain(int fd) { eventfd_t v = 0; eventfd_read(fd, &v); return v; }
 
 static inline int sys_socket(int family, int type) { return socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); }
-static inline int sys_accept(int fd, struct sockaddr_storage *address) {
-    socklen_t length = sizeof *address;
-    return accept4(fd, (struct sockaddr *)address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-}
+/// accept4, non-blocking and close-on-exec. GNU extensions live in CSystem.c, because defining
+/// _GNU_SOURCE here would give Swift a second idea of glibc's types.
+int sys_accept(int fd, struct sockaddr_storage *address);
+/// Binds the calling thread to one core.
+int sys_pin_to_core(int core);
 static inline int sys_connect(int fd, const struct sockaddr_storage *address, uint32_t length) {
     return connect(fd, (const struct sockaddr *)address, (socklen_t)length);
 }
@@ -249,3 +257,5 @@ static inline int sys_available_processors(void) {
     cpu_set_t set;
     return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : (int)sysconf(_SC_NPROCESSORS_ONLN);
 }
+
+static inline int sys_duplicate(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, 0); }
