@@ -163,11 +163,7 @@ static inline long sys_recv_descriptors(int fd, uintptr_t buffer, size_t count, 
     return n;
 }
 /// Who is at the other end of a Unix socket: its process in the high half, its user in the low half; 0 if unknown.
-static inline uint64_t sys_peer_credentials(int fd) {
-    struct ucred peer; socklen_t length = sizeof peer;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) return 0;
-    return (uint64_t)(uint32_t)peer.pid << 32 | (uint32_t)peer.uid;
-}
+uint64_t sys_peer_credentials(int fd);
 /// Binds (`listening`) or connects a stream socket at `path`, which the caller checked to be short enough.
 static inline int sys_unix_address(int fd, const char *path, int listening) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -203,26 +199,7 @@ static inline int sys_signals_as_descriptor(uint64_t signals) {
 static inline void sys_ignore_sigpipe(void) { signal(SIGPIPE, SIG_IGN); }
 /// Starts `path` in a session of its own, with default signals, standard input from /dev/null and
 /// `inherited` as descriptor 3. Its process id, or a negative errno.
-static inline int sys_spawn(const char *path, char *const arguments[], int inherited) {
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t all, none;
-    sigfillset(&all);
-    sigemptyset(&none);
-    posix_spawn_file_actions_init(&actions);
-    posix_spawnattr_init(&attributes);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, inherited, 3);
-    posix_spawnattr_setsigdefault(&attributes, &all);
-    posix_spawnattr_setsigmask(&attributes, &none);
-    posix_spawnattr_setflags(
-        &attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
-    pid_t pid = 0;
-    int error = posix_spawn(&pid, path, &actions, &attributes, arguments, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    posix_spawnattr_destroy(&attributes);
-    return error == 0 ? (int)pid : -error;
-}
+int sys_spawn(const char *path, char *const arguments[], int inherited);
 /// A socket address from network-order parts; its length in bytes. `scope` of IPv6 is 0.
 static inline uint32_t sys_make_address4(struct sockaddr_storage *out, uint32_t address, uint16_t port) {
     struct sockaddr_in value = {
@@ -251,11 +228,8 @@ static inline int sys_local_port(int fd) {
 }
 static inline int sys_inotify_flags(void) { return IN_NONBLOCK | IN_CLOEXEC; }
 /// The n-th `NAME=value` of the environment, or NULL past the last.
-static inline const char *sys_environment(long n) { return environ ? environ[n] : NULL; }
+const char *sys_environment(long n);
 /// How many CPUs this process may run on.
-static inline int sys_available_processors(void) {
-    cpu_set_t set;
-    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : (int)sysconf(_SC_NPROCESSORS_ONLN);
-}
+int sys_available_processors(void);
 
 static inline int sys_duplicate(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, 0); }

@@ -154,7 +154,7 @@ public enum ControlSocket {
     /// Names longer than `sun_path` (108 bytes) are reached through a descriptor of their directory.
     private static func withShort(_ path: String, _ body: (String) -> Int32) -> Int32 {
         guard path.utf8.count > 100, let slash = path.lastIndex(of: "/") else { return body(path) }
-        let directory = unsafe sys_open(String(path[..<slash]), O_PATH | O_DIRECTORY | O_CLOEXEC, 0)
+        let directory = unsafe sys_open(String(path[..<slash]), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)
         guard directory >= 0 else { return -1 }
         defer { _ = sys_close(directory) }
         return body("/proc/self/fd/\(directory)\(path[slash...])")
