@@ -3,7 +3,8 @@
 //   supervisor.lock   locked for as long as a supervisor lives; holds its process id
 //   proxies.lock      locked (shared) for as long as any proxy lives: each inherits the open file
 //   control.sock      where proxies and commands reach the supervisor
-//   snapshot          the last configuration that was in effect, for a proxy that nobody answers
+//   snapshot, sockets the last configuration in effect and where it was served, for a proxy that
+//                     nobody answers
 
 import Bytes
 import CSystem
@@ -17,6 +18,7 @@ final class StateDirectory {
 
     var controlPath: String { path + "/control.sock" }
     var snapshotPath: String { path + "/snapshot" }
+    var socketsPath: String { path + "/sockets" }
     private var proxiesPath: String { path + "/proxies.lock" }
 
     /// Makes the directory if need be, and becomes its only supervisor.
@@ -47,7 +49,7 @@ final class StateDirectory {
     func release() {
         _ = unsafe unlink(controlPath)
         if isTemporary {
-            for name in ["snapshot", "proxies.lock", "supervisor.lock", "default.crt", "default.key"] {
+            for name in ["snapshot", "sockets", "proxies.lock", "supervisor.lock", "default.crt", "default.key"] {
                 _ = unsafe unlink(path + "/" + name)
             }
             _ = unsafe rmdir(path)

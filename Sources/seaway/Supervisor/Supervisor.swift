@@ -154,6 +154,7 @@ final class Supervisor {
 
     /// A plan with port 0 was compiled before its ports were known.
     func portsAreKnown() throws(Failure) {
+        _ = FileBytes.replace(directory.socketsPath, with: ControlMessage.listen(sockets.sockets).payload)
         guard plan.listeners.contains(where: { $0.place.port == 0 }) else { return }
         let result = Loader.load(try input(), requestedAt: now)
         guard let body = result.body else { throw Failure("\(plan.config) changed while it was read; try again.") }
