@@ -250,15 +250,7 @@ static inline int sys_is_regular_file(int fd) {
     return fstat(fd, &facts) == 0 && S_ISREG(facts.st_mode);
 }
 /// A thread with every signal blocked, so that signals go to the threads that expect them.
-static inline int sys_thread_start(pthread_t *thread, void *(*body)(void *), void *argument, const char *name) {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(thread, NULL, body, argument);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error == 0) pthread_setname_np(*thread, name);
-    return error;
-}
+int sys_thread_start(pthread_t *thread, void *(*body)(void *), void *argument, const char *name);
 /// A moment in local time; `month` from 0, `offset` in seconds east of UTC.
 struct sys_civil { int year, month, day, hour, minute, second; long offset; };
 static inline struct sys_civil sys_local_time(int64_t seconds) {
