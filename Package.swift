@@ -19,9 +19,11 @@ func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target 
     .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
-func suite(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+func suite(
+    _ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = [], exclude: [String] = []
+) -> Target {
     .testTarget(
-        name: name + "Tests", dependencies: dependencies, path: "Tests/\(name)",
+        name: name + "Tests", dependencies: dependencies, path: "Tests/\(name)", exclude: exclude,
         resources: resources, swiftSettings: strict)
 }
 
@@ -74,5 +76,6 @@ let package = Package(
             swiftSettings: strict),
 
         suite("Control", ["Snapshot", "Bytes", "CSystem"]),
+        suite("Supervisor", ["seaway", "Snapshot", "Bytes", "CSystem"], exclude: ["double_proxy.py"]),
     ]
 )
