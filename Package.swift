@@ -58,7 +58,7 @@ let package = Package(
         // Data plane.
         module("Engine", ["Bytes", "CSystem", "COpenSSL", "CCAres"]),
         module("HTTP", ["Bytes"]),
-        module("Telemetry", ["Bytes", "CSystem"]),
+        module("Telemetry", ["Bytes", "HTTP", "Snapshot", "CSystem"]),
         module(
             "Proxy",
             ["Bytes", "Snapshot", "Engine", "HTTP", "Telemetry", "CSystem", "COpenSSL", "CJansson", "CPCRE2"]),
@@ -75,6 +75,11 @@ let package = Package(
             dependencies: ["Proxy", "Engine", "Snapshot", "Telemetry", "Bytes", "CSystem"],
             swiftSettings: strict),
 
+        suite("Telemetry", ["Telemetry", "HTTP", "Snapshot", "Bytes", "CSystem"]),
+        .executableTarget(
+            name: "telemetry-bench", dependencies: ["Telemetry", "HTTP", "Snapshot", "Bytes", "CSystem"],
+            path: "Benchmarks/telemetry", swiftSettings: strict),
+        suite("Balancing", ["Proxy", "Engine", "Snapshot", "Bytes", "CSystem"]),
         suite("Control", ["Snapshot", "Bytes", "CSystem"]),
         suite("Supervisor", ["seaway", "Snapshot", "Bytes", "CSystem"], exclude: ["double_proxy.py"]),
     ]

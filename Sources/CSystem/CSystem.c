@@ -46,3 +46,13 @@ int sys_available_processors(void) {
 }
 
 const char *sys_environment(long n) { return environ ? environ[n] : NULL; }
+
+int sys_thread_start(pthread_t *thread, void *(*body)(void *), void *argument, const char *name) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(thread, NULL, body, argument);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error == 0) pthread_setname_np(*thread, name);
+    return error;
+}

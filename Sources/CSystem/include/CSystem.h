@@ -26,6 +26,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <malloc.h>
+#include <math.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/prctl.h>
@@ -233,3 +234,28 @@ const char *sys_environment(long n);
 int sys_available_processors(void);
 
 static inline int sys_duplicate(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, 0); }
+
+/// Two ranges in one write; the second may be empty.
+static inline long sys_write2(int fd, uintptr_t first, size_t firstCount, uintptr_t second, size_t secondCount) {
+    struct iovec parts[2] = {{(void *)first, firstCount}, {(void *)second, secondCount}};
+    return writev(fd, parts, secondCount ? 2 : 1);
+}
+/// Waits for one descriptor; `milliseconds` -1: for ever. 1 ready, 0 time is up, -1 error.
+static inline int sys_poll(int fd, short events, int milliseconds) {
+    struct pollfd entry = {.fd = fd, .events = events};
+    return poll(&entry, 1, milliseconds);
+}
+static inline int sys_is_regular_file(int fd) {
+    struct stat facts;
+    return fstat(fd, &facts) == 0 && S_ISREG(facts.st_mode);
+}
+/// A thread with every signal blocked, so that signals go to the threads that expect them.
+int sys_thread_start(pthread_t *thread, void *(*body)(void *), void *argument, const char *name);
+/// A moment in local time; `month` from 0, `offset` in seconds east of UTC.
+struct sys_civil { int year, month, day, hour, minute, second; long offset; };
+static inline struct sys_civil sys_local_time(int64_t seconds) {
+    time_t at = (time_t)seconds;
+    struct tm t;
+    if (!localtime_r(&at, &t)) return (struct sys_civil){1970, 0, 1, 0, 0, 0, 0};
+    return (struct sys_civil){t.tm_year + 1900, t.tm_mon, t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec, t.tm_gmtoff};
+}
