@@ -19,9 +19,11 @@ func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target 
     .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
-func suite(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+func suite(
+    _ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = [], exclude: [String] = []
+) -> Target {
     .testTarget(
-        name: name + "Tests", dependencies: dependencies, path: "Tests/\(name)",
+        name: name + "Tests", dependencies: dependencies, path: "Tests/\(name)", exclude: exclude,
         resources: resources, swiftSettings: strict)
 }
 
@@ -79,5 +81,6 @@ let package = Package(
             path: "Benchmarks/telemetry", swiftSettings: strict),
         suite("Balancing", ["Proxy", "Engine", "Snapshot", "Bytes", "CSystem"]),
         suite("Control", ["Snapshot", "Bytes", "CSystem"]),
+        suite("Supervisor", ["seaway", "Snapshot", "Bytes", "CSystem"], exclude: ["double_proxy.py"]),
     ]
 )
