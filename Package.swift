@@ -48,7 +48,7 @@ let package = Package(
 
         // Shared by both planes.
         module("Bytes", ["CSystem"]),
-        module("Snapshot", ["Bytes", "CPCRE2"]),
+        module("Snapshot", ["Bytes", "CPCRE2", "CSystem"]),
 
         // Control plane: intent -> compile -> snapshot.
         module("Model"),
@@ -80,5 +80,7 @@ let package = Package(
         .executableTarget(
             name: "telemetry-bench", dependencies: ["Telemetry", "HTTP", "Snapshot", "Bytes", "CSystem"],
             path: "Benchmarks/telemetry", swiftSettings: strict),
+        suite("Balancing", ["Proxy", "Engine", "Snapshot", "Bytes", "CSystem"]),
+        suite("Control", ["Snapshot", "Bytes", "CSystem"]),
     ]
 )

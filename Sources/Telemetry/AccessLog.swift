@@ -169,7 +169,7 @@ public final class AccessLog: @unchecked Sendable {
         // Non-blocking, so that a named pipe without a reader is an error rather than a wait.
         let file =
             path == "-"
-            ? sys_dup_cloexec(1)
+            ? sys_duplicate(1)
             : unsafe sys_open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0o640)
         return file >= 0 ? file : -sys_errno()
     }
