@@ -72,5 +72,7 @@ let package = Package(
             name: "seaway-proxy",
             dependencies: ["Proxy", "Engine", "Snapshot", "Telemetry", "Bytes", "CSystem"],
             swiftSettings: strict),
+
+        suite("Routing", ["Snapshot", "Bytes", "CSystem"]),
     ]
 )
