@@ -85,5 +85,6 @@ let package = Package(
         suite("Balancing", ["Proxy", "Engine", "Snapshot", "Bytes", "CSystem"]),
         suite("Control", ["Snapshot", "Bytes", "CSystem"]),
         suite("Supervisor", ["seaway", "Snapshot", "Bytes", "CSystem"], exclude: ["double_proxy.py"]),
+        suite("Routing", ["Snapshot", "Bytes", "CSystem"]),
     ]
 )
