@@ -123,6 +123,11 @@ final class Exchange {
     var sendsChunked = false
     var keepsClient = true
     var interimCount = 0
+    var sentContinue = false
+    var responseEnded = false
+    var bodyFailed = false
+    /// More bytes followed the body than the response announced: the connection cannot be trusted.
+    var upstreamSentExtra = false
 
     init(worker: Worker, running: RunningSnapshot) {
         self.worker = worker
@@ -180,6 +185,10 @@ final class Exchange {
         sendsChunked = false
         keepsClient = true
         interimCount = 0
+        sentContinue = false
+        responseEnded = false
+        bodyFailed = false
+        upstreamSentExtra = false
     }
 }
 
