@@ -175,7 +175,7 @@ static inline int sys_unix_address(int fd, const char *path, int listening) {
 }
 /// A descriptor that becomes readable when the process ends (Linux 5.3); -1 where the kernel lacks it.
 static inline int sys_pidfd_open(int pid) { return (int)syscall(434, pid, 0); }
-static inline int sys_poll(uintptr_t entries, size_t count, int milliseconds) {
+static inline int sys_poll_many(uintptr_t entries, size_t count, int milliseconds) {
     return poll((struct pollfd *)entries, (nfds_t)count, milliseconds);
 }
 /// The next pending signal of the set that `sys_signalfd` took; 0 when there is none.
