@@ -154,19 +154,19 @@ public struct Exposition {
     private struct Group {
         var members: [RouteSeries]
         var routeLabels: [UInt8] { members[0].routeLabels }
-        var consumerLabel: [UInt8] { members[0].consumerLabel }
+        var consumer: [UInt8] { members[0].consumer }
     }
 
     private static func grouped(_ workers: [WorkerMetrics]) -> [Group] {
         let all = workers.flatMap { $0.allSeries() }.sorted { a, b in
             a.routeLabels == b.routeLabels
-                ? a.consumerLabel.lexicographicallyPrecedes(b.consumerLabel)
+                ? a.consumer.lexicographicallyPrecedes(b.consumer)
                 : a.routeLabels.lexicographicallyPrecedes(b.routeLabels)
         }
         var groups: [Group] = []
         for series in all {
             if let last = groups.last, last.routeLabels == series.routeLabels,
-                last.consumerLabel == series.consumerLabel
+                last.consumer == series.consumer
             {
                 groups[groups.count - 1].members.append(series)
             } else {
@@ -194,7 +194,7 @@ public struct Exposition {
                 out.label("code", String(key >> 1))
                 out.label("source", key & 1 == 1 ? "service" : "kong")
                 out.label("workspace", "default")
-                out.label("consumer", raw: group.consumerLabel)
+                out.label("consumer", group.consumer)
                 out.close(count)
             }
         }
@@ -213,7 +213,7 @@ public struct Exposition {
                 out.labels(group.routeLabels)
                 out.label("direction", direction)
                 out.label("workspace", "default")
-                out.label("consumer", raw: group.consumerLabel)
+                out.label("consumer", group.consumer)
                 out.close(total)
             }
         }
@@ -222,7 +222,7 @@ public struct Exposition {
     private func latency(_ family: LatencyFamily, _ groups: [Group], _ out: inout Text, _ omitted: inout Int) {
         var started = false
         let bounds = family.bounds
-        for group in groups where group.consumerLabel.isEmpty {
+        for group in groups where group.consumer.isEmpty {
             let rows = group.members.compactMap(\.latencyCells)
             let cells = (0...bounds.count).map { i in rows.reduce(0) { $0 + $1.load(family.base + i) } }
             let total = cells.reduce(0, +)
@@ -404,17 +404,15 @@ private struct Text {
         out.append(raw)
     }
 
-    mutating func label(_ name: StaticString, raw: [UInt8]) {
+    mutating func label(_ name: StaticString, _ value: [UInt8]) {
         separate()
         out.append(name)
         out.append("=\"")
-        out.append(raw)
+        out.append(value.withBytes { WorkerMetrics.escaped($0) })
         out.append(0x22)
     }
 
-    mutating func label(_ name: StaticString, _ value: String) {
-        label(name, raw: value.withBytes { WorkerMetrics.escaped($0) })
-    }
+    mutating func label(_ name: StaticString, _ value: String) { label(name, Array(value.utf8)) }
 
     private func end() { out.append(hasLabels ? "} " : " ") }
 

@@ -56,25 +56,56 @@ public struct LineWriter: ~Copyable {
     /// `value` in decimal.
     public mutating func append(decimal value: Int) {
         if value < 0 { append(0x2D) }
-        var rest = value.magnitude
-        var digits = 1
-        var bound: UInt = 10
-        while rest >= bound {
-            digits += 1
-            let next = bound.multipliedReportingOverflow(by: 10)
-            if next.overflow { break }
-            bound = next.partialValue
-        }
+        let magnitude = value.magnitude
+        if magnitude < 10 { return append(UInt8(truncatingIfNeeded: 0x30 + magnitude)) }
+        let digits = Self.digits(magnitude)
         guard room(digits) else { return }
+        var rest = magnitude
         var at = count + digits
-        while rest >= 10 {
-            let quotient = rest / 10
-            at -= 1
-            unsafe base.storeBytes(of: UInt8(truncatingIfNeeded: 0x30 + (rest - quotient * 10)), toByteOffset: at, as: UInt8.self)
+        while rest >= 100 {
+            let quotient = rest / 100
+            at -= 2
+            store(twoDigits: rest - quotient * 100, at: at)
             rest = quotient
         }
-        unsafe base.storeBytes(of: UInt8(truncatingIfNeeded: 0x30 + rest), toByteOffset: at - 1, as: UInt8.self)
+        if rest >= 10 {
+            store(twoDigits: rest, at: at - 2)
+        } else {
+            unsafe base.storeBytes(of: UInt8(truncatingIfNeeded: 0x30 + rest), toByteOffset: at - 1, as: UInt8.self)
+        }
         count += digits
+    }
+
+    /// Decimal digits of `value`, found by halving: at most five comparisons.
+    @inline(__always)
+    private static func digits(_ value: UInt) -> Int {
+        var rest = value
+        var digits = 1
+        if rest >= 10_000_000_000_000_000 {
+            digits += 16
+            rest /= 10_000_000_000_000_000
+        }
+        if rest >= 100_000_000 {
+            digits += 8
+            rest /= 100_000_000
+        }
+        if rest >= 10_000 {
+            digits += 4
+            rest /= 10_000
+        }
+        if rest >= 100 {
+            digits += 2
+            rest /= 100
+        }
+        return rest >= 10 ? digits + 1 : digits
+    }
+
+    /// `value` is below 100; the caller made room.
+    @inline(__always)
+    private func store(twoDigits value: UInt, at offset: Int) {
+        let tens = value / 10
+        let pair = UInt16(truncatingIfNeeded: (0x30 + tens) | (0x30 + value - tens * 10) << 8)
+        unsafe base.storeBytes(of: pair, toByteOffset: offset, as: UInt16.self)
     }
 
     /// `value` in decimal with at least two digits, for dates.

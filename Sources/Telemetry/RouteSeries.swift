@@ -5,9 +5,10 @@ internal import Synchronization
 /// What is counted for one set of labels. The worker adds; the status thread reads through `next`
 /// and the atomics. A series lives as long as its `WorkerMetrics`: counters never go backwards.
 final class RouteSeries: @unchecked Sendable {
-    /// `service="…",route="…"` and, for a consumer's series, `consumer`; escaped.
+    /// `service="…",route="…"`, escaped.
     let routeLabels: [UInt8]
-    let consumerLabel: [UInt8]
+    /// The consumer's name as it is; empty: the route's own series.
+    let consumer: [UInt8]
     /// The series made after this one; set once, by the worker.
     let next = AtomicLazyReference<RouteSeries>()
 
@@ -20,9 +21,9 @@ final class RouteSeries: @unchecked Sendable {
     private var latencies: Cells?
     private let publishedLatencies = AtomicLazyReference<Cells>()
 
-    init(routeLabels: [UInt8], consumerLabel: [UInt8]) {
+    init(routeLabels: [UInt8], consumer: [UInt8] = []) {
         self.routeLabels = routeLabels
-        self.consumerLabel = consumerLabel
+        self.consumer = consumer
     }
 
     // MARK: The worker's side

@@ -84,8 +84,7 @@ public final class WorkerMetrics: @unchecked Sendable {
 
     // The worker's own: where a series is, by its labels.
     private var series: [RouteSeries] = []
-    private var places: [[UInt8]: Int32] = [:]
-    private var key: [UInt8] = []
+    private var places: [UInt64: Int32] = [:]
 
     /// - Parameters:
     ///   - reasons: names of reasons for rejecting a request (`snake_case`), the same for all workers.
@@ -108,7 +107,7 @@ public final class WorkerMetrics: @unchecked Sendable {
     /// The place of a route's series, made when it is new. `service` and `route` are the names that
     /// labels show: name, or host respectively id where there is none.
     public func slot(service: Bytes, route: Bytes) -> Slot {
-        Slot(index: place(service: service, route: route, consumer: .empty))
+        Slot(index: place(Self.labels(service: service, route: route), .empty))
     }
 
     /// Counts a finished request.
@@ -144,48 +143,32 @@ public final class WorkerMetrics: @unchecked Sendable {
     // MARK: The table of series
 
     private func consumerSeries(_ route: RouteSeries, _ consumer: Bytes) -> RouteSeries {
-        key.removeAll(keepingCapacity: true)
-        key.append(contentsOf: route.routeLabels)
-        key.append(0)
-        appendBytes(consumer)
-        let index = Int(places[key] ?? add(routeLabels: route.routeLabels, consumer: consumer))
-        return series[index]
+        series[Int(place(route.routeLabels, consumer))]
     }
 
-    private func place(service: Bytes, route: Bytes, consumer: Bytes) -> Int32 {
-        let labels = Self.labels(service: service, route: route)
-        key.removeAll(keepingCapacity: true)
-        key.append(contentsOf: labels)
-        key.append(0)
-        appendBytes(consumer)
-        return places[key] ?? add(routeLabels: labels, consumer: consumer)
-    }
-
-    private func appendBytes(_ bytes: Bytes) {
-        var i = 0
-        while i < bytes.count {
-            key.append(bytes[i])
-            i += 1
+    /// The series of these labels; made when it is new. Names come from the configuration, not from
+    /// clients, so that the hash needs no key.
+    private func place(_ labels: [UInt8], _ consumer: Bytes) -> Int32 {
+        var hash = labels.withBytes { consumer.hash64(seed: $0.hash64()) }
+        while let at = places[hash] {
+            let found = series[Int(at)]
+            if found.routeLabels == labels, found.consumer.withBytes({ $0 == consumer }) { return at }
+            hash &+= 1
         }
-    }
-
-    /// Adds a series under `key`.
-    private func add(routeLabels: [UInt8], consumer: Bytes) -> Int32 {
         // The last place is for all that do not fit.
         if series.count >= limit - 1 {
             count(.seriesOverflow)
-            let overflow = Array("service=\"seaway_overflow\",route=\"seaway_overflow\"".utf8)
-            if series.count < limit { push(RouteSeries.Labels(route: overflow, consumer: [])) }
+            if series.count < limit {
+                push(RouteSeries(routeLabels: Array("service=\"seaway_overflow\",route=\"seaway_overflow\"".utf8)))
+            }
             return Int32(series.count - 1)
         }
-        push(RouteSeries.Labels(route: routeLabels, consumer: Self.escaped(consumer)))
-        let index = Int32(series.count - 1)
-        places[key] = index
-        return index
+        push(RouteSeries(routeLabels: labels, consumer: consumer.array))
+        places[hash] = Int32(series.count - 1)
+        return Int32(series.count - 1)
     }
 
-    private func push(_ labels: RouteSeries.Labels) {
-        let made = RouteSeries(routeLabels: labels.route, consumerLabel: labels.consumer)
+    private func push(_ made: RouteSeries) {
         if let last = series.last { _ = last.next.storeIfNil(made) } else { _ = oldest.storeIfNil(made) }
         series.append(made)
     }
@@ -225,13 +208,6 @@ public final class WorkerMetrics: @unchecked Sendable {
             at = one.next.load()
         }
         return found
-    }
-}
-
-extension RouteSeries {
-    struct Labels {
-        var route: [UInt8]
-        var consumer: [UInt8]
     }
 }
 
