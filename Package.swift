@@ -22,9 +22,11 @@ func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target 
     .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
-func suite(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+func suite(
+    _ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = [], exclude: [String] = []
+) -> Target {
     .testTarget(
-        name: name + "Tests", dependencies: dependencies, path: "Tests/\(name)",
+        name: name + "Tests", dependencies: dependencies, path: "Tests/\(name)", exclude: exclude,
         resources: resources, swiftSettings: strict)
 }
 
@@ -82,5 +84,7 @@ let package = Package(
             path: "Benchmarks/telemetry", swiftSettings: strict),
         suite("Balancing", ["Proxy", "Engine", "Snapshot", "Bytes", "CSystem"]),
         suite("Control", ["Snapshot", "Bytes", "CSystem"]),
+        suite("Supervisor", ["seaway", "Snapshot", "Bytes", "CSystem"], exclude: ["double_proxy.py"]),
+        suite("Routing", ["Snapshot", "Bytes", "CSystem"]),
     ]
 )

@@ -7,7 +7,7 @@ import Snapshot
 struct Endpoint: Sendable {
     var address: IPAddress
     var port: UInt16
-    /// 0 to 65535; 0 drains. From the target, or from the SRV record.
+    /// 0 to `weightMax`; 0 drains. From the target, or from the SRV record.
     var weight: Int
     /// Index into `Cluster.targets`.
     var target: Int
@@ -45,6 +45,9 @@ struct Endpoint: Sendable {
         authority = port == 80 ? host : withPort
         secureAuthority = port == 443 ? host : withPort
     }
+
+    /// 65535 as configured, times the addresses that share an SRV record's weight.
+    static let weightMax = 65535 * 64
 
     /// An address as it is written in a target: IPv6 in brackets.
     static func literal(_ address: IPAddress) -> String {

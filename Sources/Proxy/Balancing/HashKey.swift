@@ -55,13 +55,13 @@ struct HashKey {
     ///
     /// - Parameter newCookie: when the cluster hashes a cookie that the client did not send, receives
     ///   the value of a Set-Cookie header to add to the response (replacing one of the same name).
-    func hash(_ request: borrowing some HashInputs, newCookie: Buffer) -> UInt32? {
+    func hash(_ request: some HashInputs, newCookie: Buffer) -> UInt32? {
         if let hash = hash(primary, request) { return hash }
         if primary.source == .cookie { return freshCookie(into: newCookie) }
         return hash(fallback, request)
     }
 
-    private func hash(_ input: Input, _ request: borrowing some HashInputs) -> UInt32? {
+    private func hash(_ input: Input, _ request: some HashInputs) -> UInt32? {
         let scratch = scratch
         scratch.clear()
         switch input.source {

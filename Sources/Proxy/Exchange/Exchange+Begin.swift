@@ -108,7 +108,13 @@ extension Exchange {
         guard forwards else { return }
         if let limit = bodyTooLarge() { return refuseBody(limit) }
         guard service >= 0 else { return startFilters() }
-        running.table.writeUpstreamURI(match, target: request.target, service: service, to: upstreamURI)
+        let path = running.servicePaths[service]
+        path.withBytes { servicePath in
+            UpstreamURI.join(
+                service: servicePath, path: match.path, prefix: match.prefixCount, strip: entry.stripPath,
+                handling: entry.pathHandling, to: upstreamURI)
+        }
+        UpstreamURI.appendQuery(of: request.target, to: upstreamURI)
         startFilters()
     }
 

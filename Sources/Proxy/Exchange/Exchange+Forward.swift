@@ -202,8 +202,8 @@ extension Exchange {
 
     private func event(of failure: UpstreamFailure) -> HealthEvent {
         switch failure {
-        case .connectTimeout, .readTimeout, .writeTimeout: .timeout
-        case .connect, .write, .closed, .reset, .malformed: .tcpFailure
+        case .connectTimeout, .readTimeout, .writeTimeout: .timedOut
+        case .connect, .write, .closed, .reset, .malformed: .connectionFailed
         }
     }
 

@@ -113,7 +113,7 @@ extension Exchange {
         writeOwnHeaders(to: out)
         out.append("\r\n")
         responseBytes += out.count
-        finishAttempt(.success, latency: latency)
+        finishAttempt(.status(101), latency: latency)
         guard client.send(out.readable) else { return client.abort() }
         stage = .tunnel
         self.upstream = nil

@@ -9,6 +9,8 @@ struct PoolKey: Hashable {
     /// -1: plain; else the index of the TLS profile.
     var profile: Int
     var serverName: String
+    /// The snapshot that numbers the profile; nil for plain connections.
+    var running: ObjectIdentifier?
 }
 
 /// Connections to one endpoint. The youngest is used first, so that surplus ones age and close.
