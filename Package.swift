@@ -49,7 +49,7 @@ let package = Package(
 
         // Control plane: intent -> compile -> snapshot.
         module("Model"),
-        module("Dialects", ["Model", "CYAML"]),
+        module("Dialects", ["Model", "Bytes", "CYAML", "CPCRE2"]),
         module("Compile", ["Model", "Snapshot", "Bytes", "COpenSSL"]),
         module("Explain", ["Snapshot", "Bytes"]),
 
