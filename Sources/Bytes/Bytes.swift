@@ -95,6 +95,12 @@ public struct Bytes: @unchecked Sendable {  // Reads only; owners are immutable 
     }
 
     @inlinable
+    public func starts(with other: StaticString) -> Bool { starts(with: Bytes(other)) }
+
+    @inlinable
+    public func ends(with other: StaticString) -> Bool { ends(with: Bytes(other)) }
+
+    @inlinable
     public func ends(with other: Bytes) -> Bool {
         count >= other.count && dropFirst(count - other.count) == other
     }

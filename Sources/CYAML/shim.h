@@ -1,6 +1,2 @@
 #pragma once
-// The same feature level as CSystem: two definitions of fd_set cannot meet in one program.
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include <yaml.h>

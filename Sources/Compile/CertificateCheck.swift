@@ -53,7 +53,7 @@ enum CertificateCheck {
         return nil
     }
 
-    private static func memory(_ text: String) -> UnsafeMutablePointer<BIO>? {
+    private static func memory(_ text: String) -> OpaquePointer? {
         let output = unsafe BIO_new(BIO_s_mem())
         text.withBytes { bytes in
             _ = unsafe BIO_write(output, UnsafeRawPointer(bitPattern: bytes.address), Int32(clamping: bytes.count))
@@ -61,7 +61,7 @@ enum CertificateCheck {
         return unsafe output
     }
 
-    private static func parse(_ text: String) -> UnsafeMutablePointer<X509>? {
+    private static func parse(_ text: String) -> OpaquePointer? {
         let input = unsafe memory(text)
         defer { unsafe BIO_free(input) }
         let certificate = unsafe PEM_read_bio_X509(input, nil, nil, nil)

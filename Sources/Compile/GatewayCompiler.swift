@@ -97,8 +97,8 @@ struct Compilation {
     }
 
     mutating func report(
-        _ head: EntityHead, _ entity: String, _ field: String, _ code: DiagnosticCode,
-        _ severity: Diagnostic.Severity = .error, _ message: String, remedy: String
+        _ head: EntityHead, _ entity: String, _ field: String, _ code: DiagnosticCode, _ message: String,
+        remedy: String, severity: Diagnostic.Severity = .error
     ) {
         findings.append(
             Diagnostic(
@@ -280,8 +280,9 @@ struct Compilation {
             if entity.isStream, !hasWarnedOfStreams {
                 hasWarnedOfStreams = true
                 report(
-                    entity.head, label(entity), "protocols", .streamRoute, .warning,
-                    "stream routes are not served yet", remedy: "HTTP and gRPC routes are served; this one waits")
+                    entity.head, label(entity), "protocols", .streamRoute, "stream routes are not served yet",
+                    remedy: "HTTP and gRPC routes are served; tcp, tls, udp and tls_passthrough wait",
+                    severity: .warning)
             }
             var route = Route()
             route.id = ID(entity.head.id)

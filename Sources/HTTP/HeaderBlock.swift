@@ -42,6 +42,12 @@ public final class HeaderBlock {
 
     public func value(_ index: Int) -> Bytes { value(fields[index]) }
 
+    /// Where a parsed field's value lies in the read buffer.
+    func sourceRange(ofValue index: Int) -> Range<Int> {
+        let start = Int(fields[index].valueOffset)
+        return start..<(start + Int(fields[index].valueCount))
+    }
+
     private func name(_ field: Field) -> Bytes {
         holder(field).bytes(at: Int(field.nameOffset), count: Int(field.nameCount))
     }
@@ -63,6 +69,15 @@ public final class HeaderBlock {
             Field(
                 nameOffset: Int32(nameOffset), valueOffset: Int32(valueOffset),
                 valueCount: Int32(valueCount), nameCount: UInt16(nameCount), id: id, flags: 0))
+    }
+
+    /// Reads from `source` the fields parsed next.
+    func lend(_ source: Buffer) { self.source = source }
+
+    /// Copies the field parsed last, so that it outlives the buffer it was read to.
+    func keepLast() {
+        guard let last = fields.popLast() else { return }
+        add(id: last.id, name(last), value(last))
     }
 
     // MARK: Reading

@@ -45,9 +45,9 @@ enum TextForms {
         case .headerPair: return pair(text) ?? headerName(text.prefix(text.firstIndex(of: 0x3A) ?? 0))
         case .templatePair: return pair(text) ?? template(text)
         case .templateHeaderPair:
-            if let problem = pair(text) ?? template(text) { return problem }
-            let name = text.prefix(text.firstIndex(of: 0x3A) ?? 0)
-            return name.contains(UInt8(ascii: "$")) ? nil : headerName(name)
+            return pair(text) ?? template(text) ?? headerName(text.prefix(text.firstIndex(of: 0x3A) ?? 0))
+        case .plainName:
+            return text.contains(UInt8(ascii: "$")) ? template(text) ?? problem("a name with a template in it", "templates stand in values only") : nil
         case .template: return template(text)
         case .cookieName:
             return all(text, ASCII.isToken) ? nil : problem("not a cookie name", "use letters, digits, - and _")

@@ -160,7 +160,7 @@ enum PluginSchemas {
         "request-transformer", priority: 801,
         [
             FieldSchema("http_method", .string, [.form(.method)]),
-            requestChange("remove", headers: .template, others: .template),
+            requestChange("remove", headers: .plainName, others: .plainName),
             requestChange("rename", headers: .templateHeaderPair, others: .templatePair),
             requestChange("replace", headers: .templateHeaderPair, others: .templatePair),
             requestChange("add", headers: .templateHeaderPair, others: .templatePair),

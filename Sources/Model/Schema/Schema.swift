@@ -133,6 +133,8 @@ public enum TextForm: String, Sendable {
     case templateHeaderPair
     case renamePair
     case template
+    /// A name in which templates are not read.
+    case plainName
     case cookieName
     case vaultPrefix
     case upstreamName

@@ -1,0 +1,41 @@
+// A listening socket on a loop.
+
+import CSystem
+
+/// Hands each new connection to its owner. Level-triggered, a bounded number per turn.
+public final class Acceptor: EventHandler {
+    private let loop: EventLoop
+    private let accepted: (Int32, SocketAddress) -> Void
+    private static let batch = 64
+
+    /// - Parameter accepted: gets the descriptor, which it owns from then on.
+    public init?(loop: EventLoop, listener: Int32, accepted: @escaping (Int32, SocketAddress) -> Void) {
+        self.loop = loop
+        self.accepted = accepted
+        super.init()
+        guard loop.add(self, descriptor: listener, events: .readable, edgeTriggered: false) else { return nil }
+    }
+
+    public override func ready(_ events: Readiness) {
+        var taken = 0
+        while taken < Self.batch {
+            guard let (fd, peer) = Socket.accept(descriptor) else {
+                // Out of descriptors: rest a moment rather than spin on a socket that stays ready.
+                if sys_errno() == EMFILE || sys_errno() == ENFILE { pause() }
+                return
+            }
+            taken += 1
+            accepted(fd, peer)
+        }
+    }
+
+    private func pause() {
+        loop.modify(self, events: [])
+        loop.setDeadline(self, loop.now + 100)
+    }
+
+    public override func timedOut() { loop.modify(self, events: .readable) }
+
+    /// Stops accepting and gives the descriptor back to the kernel; whoever shares the socket goes on.
+    public func close() { loop.close(self) }
+}

@@ -1,0 +1,141 @@
+// TLS towards clients: which certificate answers which name, tickets, client certificates.
+
+import Bytes
+import COpenSSL
+
+/// Keys that encrypt session tickets. Shared by every context of a process, so that a client can
+/// resume with any worker and after any reload.
+public final class TicketKeys: Sendable {
+    let bytes: [UInt8]
+
+    public init() {
+        var bytes = [UInt8](repeating: 0, count: 80)
+        precondition(unsafe RAND_bytes(&bytes, 80) == 1, "no randomness for ticket keys")
+        self.bytes = bytes
+    }
+}
+
+/// The server side of TLS for one listener. Immutable once made; a reload makes a new one.
+@safe
+public final class TLSServer: @unchecked Sendable {  // Read-only after init; OpenSSL locks its own state.
+    private let base: TLSContextHandle
+    private let contexts: [TLSContextHandle]
+    private let exact: [String: Int]
+    private let suffixes: [String: Int]
+    private let prefixes: [String: Int]
+    private let catchAll: Int?
+
+    /// - Parameters:
+    ///   - names: a server name (`host`, `*.suffix`, `prefix.*` or `*`) and the identity it shows.
+    ///   - clientAuthorities: PEM; not empty: a client must show a certificate that they issued.
+    /// - Throws: the index of the identity that cannot be used is in `failed`.
+    public init(
+        identities: [TLSIdentity], names: [(name: String, identity: Int)], clientAuthorities: String,
+        tickets: TicketKeys, failed: (Int, TLSError) -> Void
+    ) throws(TLSError) {
+        var exact: [String: Int] = [:]
+        var suffixes: [String: Int] = [:]
+        var prefixes: [String: Int] = [:]
+        var catchAll: Int?
+        base = try TLSContextHandle(server: true)
+        try SelfSigned.install(in: base)
+        var contexts: [TLSContextHandle] = []
+        for (index, identity) in identities.enumerated() {
+            let context = try TLSContextHandle(server: true)
+            do throws(TLSError) {
+                try context.use(identity)
+            } catch {
+                failed(index, error)
+                throw error
+            }
+            contexts.append(context)
+        }
+        self.contexts = contexts
+        for (name, identity) in names where contexts.indices.contains(identity) {
+            let lower = name.lowercased()
+            if lower == "*" {
+                catchAll = identity
+            } else if lower.hasPrefix("*.") {
+                suffixes[String(lower.dropFirst(1))] = identity
+            } else if lower.hasSuffix(".*") {
+                prefixes[String(lower.dropLast(1))] = identity
+            } else {
+                exact[lower] = identity
+            }
+        }
+        self.exact = exact
+        self.suffixes = suffixes
+        self.prefixes = prefixes
+        self.catchAll = catchAll
+        for context in contexts + [base] { try prepare(context, clientAuthorities, tickets) }
+        unsafe seaway_set_servername(
+            base.raw,
+            { ssl, _, argument in
+                guard let argument = unsafe argument, let ssl = unsafe ssl else { return SSL_TLSEXT_ERR_NOACK }
+                let server = unsafe Unmanaged<TLSServer>.fromOpaque(argument).takeUnretainedValue()
+                return unsafe server.choose(ssl)
+            }, Unmanaged.passUnretained(self).toOpaque())
+    }
+
+    private func prepare(_ context: TLSContextHandle, _ clientAuthorities: String, _ tickets: TicketKeys) throws(TLSError) {
+        var keys = tickets.bytes
+        unsafe _ = seaway_set_ticket_keys(context.raw, &keys, keys.count)
+        unsafe seaway_set_session_cache(context.raw, 0)
+        unsafe SSL_CTX_set_num_tickets(context.raw, 1)
+        // Sessions made under another client-certificate policy must not be resumed here.
+        var policy = clientAuthorities.withBytes { $0.hash64() }
+        unsafe withUnsafeBytes(of: &policy) { raw in
+            _ = unsafe SSL_CTX_set_session_id_context(
+                context.raw, raw.baseAddress?.assumingMemoryBound(to: UInt8.self), UInt32(raw.count))
+        }
+        if !clientAuthorities.isEmpty {
+            try context.trust(clientAuthorities)
+            unsafe SSL_CTX_set_verify(context.raw, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nil)
+        }
+        unsafe SSL_CTX_set_alpn_select_cb(
+            context.raw,
+            { _, out, outCount, offered, offeredCount, _ in
+                guard let out = unsafe out, let outCount = unsafe outCount, let offered = unsafe offered else {
+                    return SSL_TLSEXT_ERR_NOACK
+                }
+                let list = unsafe Bytes(unsafeBase: UnsafeRawPointer(offered), count: Int(offeredCount))
+                var at = 0
+                while at < list.count {
+                    let length = Int(list[at])
+                    guard at + 1 + length <= list.count else { return SSL_TLSEXT_ERR_NOACK }
+                    if list[(at + 1)..<(at + 1 + length)] == "http/1.1" {
+                        unsafe out.pointee = offered + at + 1
+                        unsafe outCount.pointee = UInt8(length)
+                        return SSL_TLSEXT_ERR_OK
+                    }
+                    at += 1 + length
+                }
+                return SSL_TLSEXT_ERR_ALERT_FATAL
+            }, nil)
+    }
+
+    /// Exact name, then `*.parent`, then `prefix.*`, then `*`, then our own certificate.
+    private func choose(_ ssl: OpaquePointer) -> Int32 {
+        guard let raw = unsafe SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) else {
+            if let catchAll { unsafe SSL_set_SSL_CTX(ssl, contexts[catchAll].raw) }
+            return SSL_TLSEXT_ERR_OK
+        }
+        var name = unsafe String(cString: raw).lowercased()
+        if name.hasSuffix(".") { name.removeLast() }
+        if let index = identity(for: name) { unsafe SSL_set_SSL_CTX(ssl, contexts[index].raw) }
+        return SSL_TLSEXT_ERR_OK
+    }
+
+    /// The identity that answers `name`; nil: the self-made certificate.
+    func identity(for name: String) -> Int? {
+        if let index = exact[name] { return index }
+        if let dot = name.firstIndex(of: "."), let index = suffixes[String(name[dot...])] { return index }
+        if let dot = name.lastIndex(of: "."), let index = prefixes[String(name[...dot])] { return index }
+        return catchAll
+    }
+
+    /// A session for a connection that was just accepted.
+    public func session(_ descriptor: Int32) -> TLSSession? {
+        unsafe TLSSession(context: base.raw, owner: self, descriptor: descriptor, server: true)
+    }
+}

@@ -1,0 +1,113 @@
+// One TLS connection over OpenSSL, on the socket itself.
+
+import Bytes
+import COpenSSL
+
+/// A TLS session bound to a socket. OpenSSL reads and writes the descriptor directly.
+@safe
+public final class TLSSession {
+    public enum Outcome: Equatable {
+        case bytes(Int)
+        case wantsRead
+        case wantsWrite
+        case closed
+        case failed
+    }
+
+    private let ssl: OpaquePointer
+    /// Keeps the context's Swift side alive for its callbacks.
+    private let owner: AnyObject
+    public private(set) var isEstablished = false
+
+    init?(context: OpaquePointer, owner: AnyObject, descriptor: Int32, server: Bool) {
+        guard let ssl = unsafe SSL_new(context) else { return nil }
+        unsafe self.ssl = ssl
+        self.owner = owner
+        guard unsafe SSL_set_fd(ssl, descriptor) == 1 else {
+            return nil
+        }
+        if server { unsafe SSL_set_accept_state(ssl) } else { unsafe SSL_set_connect_state(ssl) }
+    }
+
+    deinit { unsafe SSL_free(ssl) }
+
+    var raw: OpaquePointer { unsafe ssl }
+
+    /// Takes the handshake as far as the socket allows. `.bytes(0)`: it is complete.
+    public func handshake() -> Outcome {
+        ERR_clear_error()
+        let result = unsafe SSL_do_handshake(ssl)
+        if result == 1 {
+            isEstablished = true
+            return .bytes(0)
+        }
+        return outcome(result)
+    }
+
+    func read(_ address: UInt, _ room: Int) -> Outcome {
+        ERR_clear_error()
+        let result = unsafe SSL_read(ssl, UnsafeMutableRawPointer(bitPattern: address), Int32(clamping: room))
+        return result > 0 ? .bytes(Int(result)) : outcome(result)
+    }
+
+    func write(_ address: UInt, _ count: Int) -> Outcome {
+        ERR_clear_error()
+        let result = unsafe SSL_write(ssl, UnsafeRawPointer(bitPattern: address), Int32(clamping: count))
+        return result > 0 ? .bytes(Int(result)) : outcome(result)
+    }
+
+    private func outcome(_ result: Int32) -> Outcome {
+        switch unsafe SSL_get_error(ssl, result) {
+        case SSL_ERROR_WANT_READ: .wantsRead
+        case SSL_ERROR_WANT_WRITE: .wantsWrite
+        case SSL_ERROR_ZERO_RETURN: .closed
+        default: .failed
+        }
+    }
+
+    /// Sends close_notify, without waiting for the peer's.
+    func sendClose() {
+        guard isEstablished else { return }
+        ERR_clear_error()
+        _ = unsafe SSL_shutdown(ssl)
+    }
+
+    // MARK: What was agreed
+
+    /// The name the client asked for, lower-case as sent; nil if none.
+    public var serverName: String? {
+        guard let name = unsafe SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) else { return nil }
+        return unsafe String(cString: name)
+    }
+
+    public var version: String {
+        guard let text = unsafe SSL_get_version(ssl) else { return "" }
+        return unsafe String(cString: text)
+    }
+
+    public var cipher: String {
+        guard let current = unsafe SSL_get_current_cipher(ssl), let name = unsafe SSL_CIPHER_get_name(current) else { return "" }
+        return unsafe String(cString: name)
+    }
+
+    public var wasResumed: Bool { unsafe SSL_session_reused(ssl) == 1 }
+
+    /// The protocol chosen by ALPN, or empty.
+    public var applicationProtocol: String {
+        var data: UnsafePointer<UInt8>?
+        var count: UInt32 = 0
+        unsafe SSL_get0_alpn_selected(ssl, &data, &count)
+        guard let data = unsafe data else { return "" }
+        return unsafe Bytes(unsafeBase: UnsafeRawPointer(data), count: Int(count)).string
+    }
+
+    /// Why the last operation failed, for a log line.
+    public static func lastError() -> String {
+        let code = ERR_peek_last_error()
+        guard code != 0 else { return "connection closed" }
+        var text = [CChar](repeating: 0, count: 256)
+        unsafe ERR_error_string_n(code, &text, text.count)
+        let end = text.firstIndex(of: 0) ?? text.count
+        return String(decoding: text[..<end].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+}

@@ -1,0 +1,150 @@
+// Control's side of balancing: from clusters and names to the endpoint lists that workers use.
+//
+// 1. `adopt` takes a snapshot, watches its names, gives health cells to its endpoints
+// 2. the resolver tells `nameChanged`; the lists of the clusters concerned are made anew
+// 3. `publish` hands each new list to the workers, `onEndpoints` to the prober
+
+import Bytes
+import CSystem
+import Engine
+import Snapshot
+
+/// Keeps one `EndpointList` per cluster of the current snapshot. Confined to control's thread.
+final class ClusterDirectory {
+    /// One cluster's new endpoints; workers whose snapshot has another revision ignore it.
+    struct Update: Sendable {
+        var revision: UInt64
+        /// Index into `Snapshot.clusters`.
+        var cluster: Int
+        var list: EndpointList
+    }
+
+    private let resolver: Resolver
+    private let board: HealthBoard
+    /// Called for each list that changes after `adopt`.
+    var publish: (Update) -> Void = { _ in }
+    /// Called for every list, also those of `adopt`, with its cluster; the prober listens.
+    var onEndpoints: (Cluster, EndpointList) -> Void = { _, _ in }
+    /// Called with the clusters that a snapshot no longer has.
+    var onRemoved: (ID) -> Void = { _ in }
+
+    private var revision: UInt64 = 0
+    private var clusters: [Cluster] = []
+    private(set) var lists: [EndpointList] = []
+    private var clustersByName: [String: [Int]] = [:]
+    private var keys: [[HealthKey]] = []
+
+    init(resolver: Resolver, board: HealthBoard) {
+        self.resolver = resolver
+        self.board = board
+        resolver.onChange = { [weak self] name in self?.nameChanged(name) }
+    }
+
+    /// The lists for a new snapshot, by cluster index, with what is known already: the last answers
+    /// of names that the old snapshot had, and their health.
+    func adopt(_ snapshot: Snapshot, now: Int64) -> [EndpointList] {
+        let oldNames = clustersByName
+        let oldKeys = keys
+        let oldClusters = clusters
+        revision = snapshot.revision
+        clusters = snapshot.clusters
+        clustersByName = [:]
+        for (index, cluster) in clusters.enumerated() {
+            for target in cluster.targets {
+                let name = target.host.lowercased()
+                if clustersByName[name]?.last != index { clustersByName[name, default: []].append(index) }
+            }
+        }
+        // New names before the old ones go, so that those in both keep their answers.
+        for name in clustersByName.keys.sorted() { resolver.watch(name) }
+        for name in oldNames.keys.sorted() { resolver.unwatch(name) }
+        keys = []
+        lists = []
+        for cluster in clusters {
+            let (list, held) = make(cluster, now: now)
+            lists.append(list)
+            keys.append(held)
+        }
+        for held in oldKeys.joined() { board.release(held, now: now) }
+        board.collect(now: now)
+        for (cluster, list) in zip(clusters, lists) { onEndpoints(cluster, list) }
+        let current = Set(clusters.map(\.id))
+        for cluster in oldClusters where !current.contains(cluster.id) { onRemoved(cluster.id) }
+        return lists
+    }
+
+    /// Whether every name of the snapshot has been answered once, well or badly. A start may wait
+    /// for it, for a moment, so that the first requests do not meet unresolved names.
+    var isSettled: Bool { resolver.isSettled }
+
+    private func nameChanged(_ name: String) {
+        let now = Clock.monotonicNanoseconds()
+        for index in clustersByName[name] ?? [] where index < clusters.count {
+            let (list, held) = make(clusters[index], now: now)
+            let old = keys[index]
+            keys[index] = held
+            lists[index] = list
+            for key in old { board.release(key, now: now) }
+            publish(Update(revision: revision, cluster: index, list: list))
+            onEndpoints(clusters[index], list)
+        }
+    }
+
+    // MARK: Lists
+
+    private func make(_ cluster: Cluster, now: Int64) -> (EndpointList, [HealthKey]) {
+        var endpoints: [Endpoint] = []
+        var isMissingName = false
+        for (index, target) in cluster.targets.enumerated() {
+            guard case .addresses(let addresses) = resolver.answer(target.host) else {
+                isMissingName = true
+                continue
+            }
+            append(addresses, of: target, index, cluster, to: &endpoints)
+        }
+        endpoints = Array(endpoints.prefix(EndpointList.endpointsMax))
+        var held: [HealthKey] = []
+        if cluster.isUpstream, HealthPolicy(cluster.health).isOn {
+            for index in endpoints.indices where endpoints[index].weight > 0 {
+                let endpoint = endpoints[index]
+                let key = HealthKey(
+                    cluster: cluster.id, address: endpoint.address, port: endpoint.port,
+                    targetName: endpoint.targetName)
+                endpoints[index].cell = board.acquire(key, now: now)
+                held.append(key)
+            }
+        }
+        // Kong speaks of a failed name only for a plain host; an upstream has no peer then.
+        let isUnresolved = endpoints.isEmpty && isMissingName && !cluster.isUpstream
+        let list = EndpointList(
+            endpoints, targetCount: cluster.targets.count, state: isUnresolved ? .unresolved : .resolved,
+            ringSlots: cluster.algorithm == .consistentHashing ? cluster.slots : nil)
+        return (list, held)
+    }
+
+    /// Each address once per target. A target that weighs 0 drains whatever its SRV records say.
+    private func append(
+        _ addresses: [ResolvedAddress], of target: Target, _ index: Int, _ cluster: Cluster,
+        to endpoints: inout [Endpoint]
+    ) {
+        let first = endpoints.count
+        let name = target.host.contains(":") && !target.host.hasPrefix("[") ? "[\(target.host)]" : target.host
+        let configuredPort = UInt16(clamping: target.port)
+        for address in addresses {
+            let port = address.port ?? configuredPort
+            let isKnown = endpoints[first...].contains { $0.address == address.address && $0.port == port }
+            guard !isKnown, port > 0 else { continue }
+            let weight = target.weight <= 0 ? 0 : address.weight ?? target.weight
+            endpoints.append(
+                Endpoint(
+                    address: address.address, port: port, weight: min(max(weight, 0), Endpoint.weightMax), target: index,
+                    targetName: name, targetPort: configuredPort, recordName: address.recordName,
+                    hostHeader: cluster.hostHeader, useSRVName: cluster.useSRVName))
+        }
+    }
+}
+
+/// The monotonic clock, for control; workers read their loop's.
+enum Clock {
+    static func monotonicNanoseconds() -> Int64 { sys_monotonic_nanoseconds() }
+}
