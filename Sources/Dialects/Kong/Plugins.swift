@@ -203,6 +203,7 @@ extension KongLoader {
             }
             return .record(entries)
         case .record(let schema): return complete(read([node], schema))
+        case .open: return .null
         }
     }
 }

@@ -154,6 +154,9 @@ extension KongLoader {
             let fields = read([node], schema)
             if kind == .record { reportMissing(fields, at: node) }
             return !findings[before...].contains { $0.severity == .error }
+        case .open:
+            if kind == .array, document.count(node) == 0 { return true }
+            return kind == .record || reportType(node, field)
         case .foreign(let target):
             guard referenceText(node) != nil else {
                 report(
@@ -210,7 +213,7 @@ extension KongLoader {
             switch field.type {
             case .integer, .number, .boolean: remedy = "write it without quotes"
             case .array, .set: remedy = "write [value], or - value on lines of their own"
-            case .string, .map, .record, .foreign: break
+            case .string, .map, .record, .open, .foreign: break
             }
         }
         report(.wrongType, at: node, "expected \(field.type.expectation), found \(found(node))", remedy: remedy)

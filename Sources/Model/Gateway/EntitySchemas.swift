@@ -230,7 +230,7 @@ public enum EntitySchemas {
             FieldSchema("route", .foreign(.routes)),
             FieldSchema("service", .foreign(.services)),
             FieldSchema("consumer", .foreign(.consumers)),
-            FieldSchema("config", .record(RecordSchema("config", []))),
+            FieldSchema("config", .open),
             FieldSchema(
                 "protocols", .set(FieldSchema("", .string, [.oneOf(protocols)])),
                 default: strings("grpc", "grpcs", "http", "https")),

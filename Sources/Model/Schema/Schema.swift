@@ -35,6 +35,8 @@ public indirect enum FieldType: Sendable {
     case set(FieldSchema)
     case map(keys: FieldSchema, values: FieldSchema)
     case record(RecordSchema)
+    /// A record whose schema another field decides (a plugin's `config`).
+    case open
     /// Another entity, by name or id.
     case foreign(EntityKind)
 
@@ -48,7 +50,7 @@ public indirect enum FieldType: Sendable {
         case .array: "an array"
         case .set: "a set"
         case .map: "a map"
-        case .record: "a record"
+        case .record, .open: "a record"
         case .foreign(let kind): "the name or id of one of the \(kind.rawValue)"
         }
     }
