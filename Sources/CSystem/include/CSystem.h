@@ -241,7 +241,7 @@ static inline long sys_write2(int fd, uintptr_t first, size_t firstCount, uintpt
     return writev(fd, parts, secondCount ? 2 : 1);
 }
 /// Waits for one descriptor; `milliseconds` -1: for ever. 1 ready, 0 time is up, -1 error.
-static inline int sys_poll(int fd, short events, int milliseconds) {
+static inline int sys_poll_one(int fd, short events, int milliseconds) {
     struct pollfd entry = {.fd = fd, .events = events};
     return poll(&entry, 1, milliseconds);
 }
