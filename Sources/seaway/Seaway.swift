@@ -1,5 +1,6 @@
 // The `seaway` command: where arguments become commands and errors become exit codes.
 
+import Snapshot
 import ArgumentParser
 import CSystem
 
