@@ -33,7 +33,7 @@ final class ClusterDirectory {
     private var keys: [[HealthKey]] = []
 
     /// - Parameter prober: runs active health checks; nil where nothing should be probed.
-    init(resolver: Resolver, board: HealthBoard, prober: Prober?) {
+    init(resolver: Resolver, board: HealthBoard, prober: Prober? = nil) {
         self.resolver = resolver
         self.board = board
         self.prober = prober
@@ -83,9 +83,12 @@ final class ClusterDirectory {
         for index in clustersByName[name] ?? [] where index < clusters.count {
             let (list, held) = make(clusters[index], now: now)
             let old = keys[index]
+            // A name that fails for the first time changes nothing for the workers.
+            let isNews = !list.endpoints.isEmpty || !lists[index].endpoints.isEmpty
             keys[index] = held
             lists[index] = list
             for key in old { board.release(key, now: now) }
+            guard isNews else { continue }
             publish(Update(revision: revision, cluster: index, list: list))
             probe(clusters[index], list)
         }
