@@ -113,6 +113,11 @@ public enum Socket {
 
     public static func noDelay(_ fd: Int32) { _ = sys_set_option(fd, Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
 
+    public static func close(_ fd: Int32) { _ = sys_close(fd) }
+
+    /// The error that waits on a socket, as an errno; 0: none.
+    public static func error(_ fd: Int32) -> Int32 { sys_socket_error(fd) }
+
     private static func closing(_ fd: Int32, _ operation: String) -> SystemError {
         let error = SystemError(operation)
         sys_close(fd)

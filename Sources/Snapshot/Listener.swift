@@ -146,6 +146,8 @@ public struct Settings: WireMessage, Sendable {
     public var bodyBuffer = 256 * 1024
     /// How long a draining process waits for its requests.
     public var drainTimeout = 30_000
+    /// DNS servers as `address:port`; empty: those of /etc/resolv.conf.
+    public var resolvers: [String] = []
 
     public init() {}
 
@@ -172,6 +174,7 @@ public struct Settings: WireMessage, Sendable {
         out.put(20, connectionLimit)
         out.put(21, bodyBuffer)
         out.put(22, drainTimeout)
+        out.put(23, resolvers)
     }
 
     public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -198,6 +201,7 @@ public struct Settings: WireMessage, Sendable {
         case 20: connectionLimit = try reader.int()
         case 21: bodyBuffer = try reader.int()
         case 22: drainTimeout = try reader.int()
+        case 23: resolvers.append(try reader.string())
         default: try reader.skip()
         }
     }

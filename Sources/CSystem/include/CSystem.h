@@ -6,18 +6,22 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -120,4 +124,138 @@ static inline long sys_memchr(uintptr_t base, int byte, size_t count) {
     const char *at = (const char *)memchr((const void *)base, byte, count);
     return at ? (long)(at - (const char *)base) : -1;
 }
+
+/// Sends bytes with `n` descriptors (at most 253, the kernel's SCM_MAX_FD) attached to the first of them.
+static inline long sys_send_descriptors(int fd, uintptr_t buffer, size_t count, uintptr_t descriptors, int n) {
+    struct iovec part = {(void *)buffer, count};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(253 * sizeof(int))];
+    if (n > 0) {
+        if (n > 253) { errno = EINVAL; return -1; }
+        memset(control, 0, sizeof control);
+        message.msg_control = control;
+        message.msg_controllen = CMSG_SPACE((size_t)n * sizeof(int));
+        struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+        head->cmsg_level = SOL_SOCKET;
+        head->cmsg_type = SCM_RIGHTS;
+        head->cmsg_len = CMSG_LEN((size_t)n * sizeof(int));
+        memcpy(CMSG_DATA(head), (const void *)descriptors, (size_t)n * sizeof(int));
+    }
+    return sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+/// Receives bytes and the descriptors that came with them, close-on-exec. `descriptors` has room for
+/// 254 ints: the first becomes how many follow.
+static inline long sys_recv_descriptors(int fd, uintptr_t buffer, size_t count, uintptr_t descriptors) {
+    struct iovec part = {(void *)buffer, count};
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(253 * sizeof(int))];
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    int *out = (int *)descriptors;
+    out[0] = 0;
+    long n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+    if (n < 0) return n;
+    for (struct cmsghdr *head = CMSG_FIRSTHDR(&message); head; head = CMSG_NXTHDR(&message, head)) {
+        if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS) continue;
+        int arrived = (int)((head->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+        if (arrived > 253 - out[0]) arrived = 253 - out[0];
+        memcpy(out + 1 + out[0], CMSG_DATA(head), (size_t)arrived * sizeof(int));
+        out[0] += arrived;
+    }
+    return n;
+}
+/// Who is at the other end of a Unix socket: its process in the high half, its user in the low half; 0 if unknown.
+uint64_t sys_peer_credentials(int fd);
+/// Binds (`listening`) or connects a stream socket at `path`, which the caller checked to be short enough.
+static inline int sys_unix_address(int fd, const char *path, int listening) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path) { errno = ENAMETOOLONG; return -1; }
+    strcpy(address.sun_path, path);
+    return listening ? bind(fd, (struct sockaddr *)&address, sizeof address)
+                     : connect(fd, (struct sockaddr *)&address, sizeof address);
+}
+/// A descriptor that becomes readable when the process ends (Linux 5.3); -1 where the kernel lacks it.
+static inline int sys_pidfd_open(int pid) { return (int)syscall(434, pid, 0); }
+static inline int sys_poll_many(uintptr_t entries, size_t count, int milliseconds) {
+    return poll((struct pollfd *)entries, (nfds_t)count, milliseconds);
+}
+/// The next pending signal of the set that `sys_signalfd` took; 0 when there is none.
+static inline int sys_signalfd_next(int fd) {
+    struct signalfd_siginfo info;
+    return read(fd, &info, sizeof info) == (ssize_t)sizeof info ? (int)info.ssi_signo : 0;
+}
+/// Exit status of `pid` in waitpid's encoding, or -1 while it runs.
+static inline int sys_reap(int pid) {
+    int status = 0;
+    return waitpid(pid, &status, WNOHANG) == pid ? status : -1;
+}
+/// Blocks the signals whose bits are set (bit n: signal n) and gives them as a descriptor instead.
+static inline int sys_signals_as_descriptor(uint64_t signals) {
+    sigset_t set;
+    sigemptyset(&set);
+    for (int n = 1; n < 64; n++)
+        if (signals >> n & 1) sigaddset(&set, n);
+    if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0) return -1;
+    return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+static inline void sys_ignore_sigpipe(void) { signal(SIGPIPE, SIG_IGN); }
+/// Starts `path` in a session of its own, with default signals, standard input from /dev/null and
+/// `inherited` as descriptor 3, and no other descriptor but the standard ones. Its process id, or a negative errno.
+int sys_spawn(const char *path, char *const arguments[], int inherited);
+/// A socket address from network-order parts; its length in bytes. `scope` of IPv6 is 0.
+static inline uint32_t sys_make_address4(struct sockaddr_storage *out, uint32_t address, uint16_t port) {
+    struct sockaddr_in value = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {.s_addr = htonl(address)}};
+    memset(out, 0, sizeof *out);
+    memcpy(out, &value, sizeof value);
+    return sizeof value;
+}
+static inline uint32_t sys_make_address6(struct sockaddr_storage *out, uint64_t high, uint64_t low, uint16_t port) {
+    struct sockaddr_in6 value = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    for (int i = 0; i < 8; i++) {
+        value.sin6_addr.s6_addr[i] = (uint8_t)(high >> (56 - 8 * i));
+        value.sin6_addr.s6_addr[8 + i] = (uint8_t)(low >> (56 - 8 * i));
+    }
+    memset(out, 0, sizeof *out);
+    memcpy(out, &value, sizeof value);
+    return sizeof value;
+}
+/// The local port of a bound IPv4 or IPv6 socket, or 0.
+static inline int sys_local_port(int fd) {
+    struct sockaddr_storage address;
+    if (sys_getsockname(fd, &address) != 0) return 0;
+    if (address.ss_family == AF_INET) return ntohs(((struct sockaddr_in *)&address)->sin_port);
+    if (address.ss_family == AF_INET6) return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
+    return 0;
+}
+static inline int sys_inotify_flags(void) { return IN_NONBLOCK | IN_CLOEXEC; }
+/// The n-th `NAME=value` of the environment, or NULL past the last.
+const char *sys_environment(long n);
+/// How many CPUs this process may run on.
+int sys_available_processors(void);
+
 static inline int sys_duplicate(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, 0); }
+
+/// Two ranges in one write; the second may be empty.
+static inline long sys_write2(int fd, uintptr_t first, size_t firstCount, uintptr_t second, size_t secondCount) {
+    struct iovec parts[2] = {{(void *)first, firstCount}, {(void *)second, secondCount}};
+    return writev(fd, parts, secondCount ? 2 : 1);
+}
+/// Waits for one descriptor; `milliseconds` -1: for ever. 1 ready, 0 time is up, -1 error.
+static inline int sys_poll_one(int fd, short events, int milliseconds) {
+    struct pollfd entry = {.fd = fd, .events = events};
+    return poll(&entry, 1, milliseconds);
+}
+static inline int sys_is_regular_file(int fd) {
+    struct stat facts;
+    return fstat(fd, &facts) == 0 && S_ISREG(facts.st_mode);
+}
+/// A thread with every signal blocked, so that signals go to the threads that expect them.
+int sys_thread_start(pthread_t *thread, void *(*body)(void *), void *argument, const char *name);
+/// A moment in local time; `month` from 0, `offset` in seconds east of UTC.
+struct sys_civil { int year, month, day, hour, minute, second; long offset; };
+static inline struct sys_civil sys_local_time(int64_t seconds) {
+    time_t at = (time_t)seconds;
+    struct tm t;
+    if (!localtime_r(&at, &t)) return (struct sys_civil){1970, 0, 1, 0, 0, 0, 0};
+    return (struct sys_civil){t.tm_year + 1900, t.tm_mon, t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec, t.tm_gmtoff};
+}

@@ -1,0 +1,225 @@
+// Step 3: an endpoint, a connection to it, the upstream head; and what to do when that fails.
+
+import Bytes
+import Engine
+import HTTP
+import Snapshot
+import Telemetry
+
+extension Exchange {
+    /// Sends the request to an endpoint of the service's cluster.
+    func forward() {
+        stage = .forwarding
+        let cluster = worker.cluster(running, running.snapshot.services[service].cluster)
+        self.cluster = cluster
+        forwardedAt = worker.loop.nowNanoseconds
+        hash = cluster.hash(of: self)
+        attempt()
+    }
+
+    private func attempt() {
+        guard let cluster else { return }
+        attempts += 1
+        attemptStartedAt = worker.loop.nowNanoseconds
+        switch cluster.balancer.pick(hash: hash, excluding: tried, now: attemptStartedAt) {
+        case .none(.unresolved): answer(503, "name resolution failed")
+        case .none(.unavailable): answer(503, "failure to get a peer from the ring-balancer")
+        case .endpoint(let pick):
+            self.pick = pick
+            tried.insert(pick.serial)
+            noteTry(pick)
+            connect(cluster.pool(for: self, pick))
+        }
+    }
+
+    private func connect(_ pool: UpstreamPool) {
+        if let resting = pool.take() {
+            upstream = resting
+            resting.reuse(for: self)
+            sendHead(resting)
+            return
+        }
+        let fresh = pool.make()
+        upstream = fresh
+        let timeout = running.snapshot.services[service].connectTimeout
+        guard fresh.connect(for: self, timeout: timeout) else {
+            fresh.close()
+            return upstreamFailed(.connect)
+        }
+    }
+
+    func upstreamConnected() {
+        guard let upstream else { return }
+        sendHead(upstream)
+    }
+
+    // MARK: The head
+
+    private func sendHead(_ upstream: UpstreamConnection) {
+        let out = worker.output
+        out.clear()
+        writeUpstreamHead(to: out)
+        if let body = requestBody { out.append(body.readable) }
+        sentToUpstream = true
+        guard upstream.send(out.readable) else { return upstream.writeFailed() }
+        guard stage == .forwarding, self.upstream === upstream else { return }
+        if requestBodyDone {
+            awaitResponse(upstream)
+        } else {
+            continueClient()
+            pumpRequestBody()
+        }
+        if upstream.mayRead, self.upstream === upstream { worker.loop.callAgain(upstream) }
+    }
+
+    func awaitResponse(_ upstream: UpstreamConnection) {
+        worker.loop.setDeadline(upstream, worker.loop.now + Int64(running.snapshot.services[service].readTimeout))
+    }
+
+    private func writeUpstreamHead(to out: Buffer) {
+        out.append(upstreamMethod.isEmpty ? request.methodBytes : upstreamMethod.readable)
+        out.append(0x20)
+        out.append(upstreamURI.readable)
+        out.append(" HTTP/1.1\r\nHost: ")
+        writeHost(to: out)
+        out.append("\r\n")
+        let headers = requestHeaders
+        for index in 0..<headers.count where !headers.isRemoved(index) {
+            if Forwarding.isSkipped(headers.id(index)) { continue }
+            out.append(headers.name(index))
+            out.append(": ")
+            out.append(headers.value(index))
+            out.append("\r\n")
+        }
+        writeForwardedHeaders(to: out)
+        writeRequestFraming(to: out)
+        out.append("\r\n")
+    }
+
+    private func writeHost(to out: Buffer) {
+        if !upstreamHost.isEmpty {
+            out.append(upstreamHost.readable)
+        } else if running.facts[route].preserveHost, !request.host.isEmpty {
+            out.append(request.host)
+        } else if let cluster, let pick, let endpoint = cluster.balancer.endpoint(of: pick) {
+            out.append(running.snapshot.services[service].protocol.isDisjoint(with: [.https, .grpcs])
+                ? endpoint.authority : endpoint.secureAuthority)
+        } else {
+            out.append(running.snapshot.services[service].host)
+        }
+    }
+
+    private func writeRequestFraming(to out: Buffer) {
+        if let body = requestBody {
+            if !body.isEmpty || request.framing != .none || requestBodyChanged {
+                out.append("Content-Length: ")
+                out.append(decimal: body.count)
+                out.append("\r\n")
+            }
+        } else {
+            switch requestFraming {
+            case .length(let n):
+                out.append("Content-Length: ")
+                out.append(decimal: n)
+                out.append("\r\n")
+            case .chunked: out.append("Transfer-Encoding: chunked\r\n")
+            case .none, .untilClose:
+                // `Content-Length: 0` is kept where the client said it: some origins want it on POST.
+                if request.headers.contains(.contentLength) { out.append("Content-Length: 0\r\n") }
+            }
+        }
+        if request.acceptsTrailers { out.append("TE: trailers\r\n") }
+        if request.wantsWebSocket {
+            out.append("Connection: Upgrade\r\nUpgrade: websocket\r\n")
+        } else {
+            out.append("Connection: keep-alive\r\n")
+        }
+    }
+
+    // MARK: Failure
+
+    func upstreamTimedOut() {
+        failUpstream(requestBodyDone ? .readTimeout : .writeTimeout)
+    }
+
+    /// Ends this attempt: the connection is of no more use.
+    func failUpstream(_ failure: UpstreamFailure) {
+        let broken = upstream
+        upstream = nil
+        broken?.close()
+        upstreamFailed(failure)
+    }
+
+    /// The attempt failed; the connection is closed already.
+    func upstreamFailed(_ failure: UpstreamFailure) {
+        upstream = nil
+        guard stage == .forwarding else {
+            // The client has part of a response: all that is left is to break off, so that it cannot
+            // take the part for the whole.
+            finishAttempt(event(of: failure))
+            client?.abort()
+            return
+        }
+        let status = status(of: failure)
+        record.updateLastTry {
+            $0.state = .failed
+            $0.code = UInt16(status)
+        }
+        finishAttempt(event(of: failure))
+        if mayRetry(failure) { return attempt() }
+        upstreamErrors(failure)
+        answer(status, ErrorBody.defaultMessage(status))
+    }
+
+    private func upstreamErrors(_ failure: UpstreamFailure) {
+        worker.counters.upstreamFailures += 1
+    }
+
+    /// Only transport failures are tried again, within the service's retries and the cluster's budget;
+    /// a method that is not idempotent only if nothing of it was sent, or nothing can have been read.
+    private func mayRetry(_ failure: UpstreamFailure) -> Bool {
+        guard let cluster, attempts <= running.snapshot.services[service].retries else { return false }
+        guard requestBody != nil || request.framing == .none else {
+            // A streamed body is gone once part of it was sent.
+            if sentToUpstream { return false }
+            return cluster.balancer.mayRetry(now: worker.loop.nowNanoseconds)
+        }
+        switch failure {
+        case .connect, .connectTimeout: break
+        case .malformed: return false
+        case .write, .writeTimeout, .readTimeout, .closed, .reset:
+            guard request.method.isIdempotent else { return false }
+        }
+        sentToUpstream = false
+        return cluster.balancer.mayRetry(now: worker.loop.nowNanoseconds)
+    }
+
+    private func status(of failure: UpstreamFailure) -> Int {
+        switch failure {
+        case .connectTimeout, .readTimeout, .writeTimeout: 504
+        case .connect, .write, .closed, .reset, .malformed: 502
+        }
+    }
+
+    private func event(of failure: UpstreamFailure) -> HealthEvent {
+        switch failure {
+        case .connectTimeout, .readTimeout, .writeTimeout: .timedOut
+        case .connect, .write, .closed, .reset, .malformed: .connectionFailed
+        }
+    }
+
+    /// Tells the balancer how the attempt went.
+    func finishAttempt(_ event: HealthEvent, latency: Double? = nil) {
+        guard let cluster, let pick else { return }
+        self.pick = nil
+        cluster.balancer.finished(pick, event: event, latency: latency, now: worker.loop.nowNanoseconds)
+    }
+
+    /// Lets go of the upstream in the middle of things.
+    func dropUpstream() {
+        finishAttempt(.none)
+        guard let upstream else { return }
+        self.upstream = nil
+        upstream.close()
+    }
+}

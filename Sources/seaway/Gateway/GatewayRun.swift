@@ -1,0 +1,132 @@
+// `seaway gateway run`: arguments to a plan, the plan to a supervisor.
+
+import ArgumentParser
+import Bytes
+import CSystem
+import Snapshot
+
+struct GatewayRun: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Run a gateway on a kong.yml until it is told to stop.",
+        discussion: """
+            A gateway on this machine only, then one for the network that reloads when the file changes:
+
+              seaway gateway run --config kong.yml
+              seaway gateway run --config kong.yml --http '*:80' --https '*:443' --watch --access-log access.log
+
+            The gateway is a process of its own, seaway-proxy, that this command supervises: it is started
+            again when it dies, and goes on serving when the supervisor dies. A new `gateway run` with the
+            same --state-dir takes it over.
+
+            Signals: SIGHUP reads the file again (a broken file is reported and changes nothing), SIGUSR1
+            reopens the access log, SIGUSR2 replaces the proxy's process without dropping a request
+            (as `seaway gateway upgrade` does), SIGTERM and SIGINT finish running requests and stop, a
+            second one stops at once.
+            """)
+
+    @OptionGroup var source: ConfigOptions
+
+    @Option(
+        help: ArgumentHelp(
+            "Where to listen for HTTP: address:port, port (on 127.0.0.1), *:port, or off. May be repeated. (default: 127.0.0.1:8000)",
+            valueName: "address"))
+    var http: [ListenAddress] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Where to listen for HTTPS. May be repeated. (default: 127.0.0.1:8443)", valueName: "address"))
+    var https: [ListenAddress] = []
+
+    @Option(help: ArgumentHelp("Where /status, /status/ready and /metrics are served, or off.", valueName: "address"))
+    var status = ListenAddress(address: "127.0.0.1", port: 8007)
+
+    @Option(help: ArgumentHelp("Worker threads, 1 to 64. (default: one for each CPU)", valueName: "n"))
+    var workers: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "Holds the control socket, locks and the last good configuration. (default: under $XDG_STATE_HOME or ~/.local/state)",
+            valueName: "dir"),
+        completion: .directory)
+    var stateDir: String?
+
+    @Flag(help: "Reload when the configuration file changes.")
+    var watch = false
+
+    @OptionGroup(title: "Settings") var settings: SettingsOptions
+
+    @Option(help: ArgumentHelp("The seaway-proxy to run.", valueName: "file", visibility: .hidden))
+    var proxy: String?
+
+    func validate() throws {
+        if let workers, !(1...64).contains(workers) {
+            throw ValidationError("--workers must be between 1 and 64, not \(workers).")
+        }
+        if source.config == "-" {
+            throw ValidationError("--config must name a file: it is read again on every reload.")
+        }
+        let plan = makePlan()
+        if plan.listeners.isEmpty {
+            throw ValidationError("--http and --https are both off: there is nothing to listen on.")
+        }
+        if plan.socketCount > ControlLimits.descriptors {
+            throw ValidationError(
+                "workers × addresses is \(plan.socketCount); at most \(ControlLimits.descriptors) sockets are possible.")
+        }
+    }
+
+    func run() throws {
+        let supervisor = try Supervisor(plan: makePlan(), console: .standard)
+        let code = try supervisor.run()
+        if code != 0 { throw Failure.silent(code) }
+    }
+
+    private func makePlan() -> GatewayPlan {
+        let directory = currentDirectory()
+        let clear = http.isEmpty ? [ListenAddress(address: "127.0.0.1", port: 8000)] : http
+        let secure = https.isEmpty ? [ListenAddress(address: "127.0.0.1", port: 8443)] : https
+        let listeners =
+            clear.filter { $0 != .off }.map { PlannedListener(place: $0, tls: false) }
+            + secure.filter { $0 != .off }.map { PlannedListener(place: $0, tls: true) }
+        return GatewayPlan(
+            config: absolute(source.config), lenient: source.lenient, settings: settings.settings(in: directory),
+            clientAuthorities: settings.clientCa.map(absolute), listeners: listeners,
+            status: status == .off ? nil : status, workers: workers ?? GatewayPlan.defaultWorkers,
+            stateDirectory: stateDir.map(absolute), watch: watch, proxy: proxy.map(absolute) ?? GatewayPlan.siblingProxy)
+    }
+}
+
+/// One address that the gateway serves.
+struct PlannedListener: Hashable, Sendable {
+    var place: ListenAddress
+    var tls: Bool
+}
+
+/// All that a supervisor is told at its start. Paths are absolute.
+struct GatewayPlan: Sendable {
+    var config: String
+    var lenient: Bool
+    var settings: Settings
+    /// PEM file of the authorities that clients' certificates are checked against.
+    var clientAuthorities: String?
+    var listeners: [PlannedListener]
+    var status: ListenAddress?
+    var workers: Int
+    var stateDirectory: String?
+    var watch: Bool
+    /// The seaway-proxy to start.
+    var proxy: String
+
+    /// How many sockets the plan needs: one for each worker and address, one for the status.
+    var socketCount: Int { workers * listeners.count + (status == nil ? 0 : 1) }
+
+    /// The CPUs that this process may use, at most 64.
+    static var defaultWorkers: Int { min(max(1, Int(sys_available_processors())), 64) }
+
+    /// `seaway-proxy` beside this executable, wherever the working directory is.
+    static var siblingProxy: String {
+        let own = readLink("/proc/self/exe") ?? absolute(CommandLine.arguments.first ?? "seaway")
+        return (own.lastIndex(of: "/").map { String(own[...$0]) } ?? "/") + "seaway-proxy"
+    }
+}
