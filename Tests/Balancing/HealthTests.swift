@@ -247,7 +247,7 @@ private func limits(_ successes: Int, http: Int, tcp: Int, timeouts: Int) -> Hea
             pathBuffer.append(target)
             return pathBuffer.readable
         }
-        var query: Bytes {
+        var queryBytes: Bytes {
             queryBuffer.clear()
             queryBuffer.append(queryText)
             return queryBuffer.readable
