@@ -1,7 +1,5 @@
 #pragma once
 // The same view of libc as CSystem has: two modules may not disagree about fd_set.
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
+// No _GNU_SOURCE: two modules may not disagree about fd_set (see CSystem.h).
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
