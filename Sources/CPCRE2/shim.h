@@ -1,7 +1,4 @@
 #pragma once
 // The same view of libc as CSystem has: two modules may not disagree about fd_set.
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>

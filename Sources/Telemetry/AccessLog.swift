@@ -266,7 +266,7 @@ public final class AccessLog: @unchecked Sendable {
     private func waitUntilWritable() -> Bool {
         if isRegular { return true }
         while true {
-            let ready = sys_poll(file, Int16(POLLOUT), 20)
+            let ready = sys_poll_one(file, Int16(POLLOUT), 20)
             if ready > 0 { return true }
             if ready < 0, sys_errno() != EINTR { return true }  // The write will say what is wrong.
             let limit = deadline.load(ordering: .acquiring)
@@ -306,7 +306,7 @@ final class Alarm: Sendable {
     /// the sleep was announced, so that nothing published before is missed.
     func sleep(_ kind: State, milliseconds: Int32, unless isDue: () -> Bool) {
         state.store(kind.rawValue, ordering: .sequentiallyConsistent)
-        if !isDue() { _ = sys_poll(event, Int16(POLLIN), milliseconds) }
+        if !isDue() { _ = sys_poll_one(event, Int16(POLLIN), milliseconds) }
         state.store(State.awake.rawValue, ordering: .sequentiallyConsistent)
         _ = sys_eventfd_drain(event)
     }

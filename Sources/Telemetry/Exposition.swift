@@ -182,7 +182,8 @@ public struct Exposition {
         for group in groups {
             var counts: [Int: Int] = [:]
             for series in group.members {
-                series.forEachCode { code, fromService, n in counts[code << 1 | (fromService ? 1 : 0), default: 0] += n }
+                series.forEachCode { code, fromService, n in counts[code << 1 | (fromService ? 1 : 0), default: 0] += n
+                }
             }
             if counts.isEmpty { continue }
             if out.isFull(&omitted) { continue }
@@ -266,11 +267,11 @@ public struct Exposition {
             }
         }
         if let log = accessLog { self.log(log, &out) }
-        out.family("seaway_configuration_revision", "gauge", "Revision of the configuration in effect; 0 is none.")
+        out.family("seaway_configuration_revision", "gauge", "Revision in effect; 0 is none.")
         out.plain("seaway_configuration_revision", Int(clamping: node.revision))
-        out.family("seaway_configurations_refused_total", "counter", "Configurations refused; the last good one stayed.")
+        out.family("seaway_configurations_refused_total", "counter", "Configurations refused; the last one stayed.")
         out.plain("seaway_configurations_refused_total", node.refusedConfigurations)
-        out.family("seaway_metrics_omitted_series", "gauge", "Series left out of this answer because it grew too long.")
+        out.family("seaway_metrics_omitted_series", "gauge", "Series left out because the answer grew too long.")
         out.plain("seaway_metrics_omitted_series", omitted)
     }
 
@@ -295,7 +296,10 @@ public struct Exposition {
         (.upstreamOpened, "seaway_upstream_connections_opened_total", "Upstream connections opened."),
         (.upstreamReused, "seaway_upstream_connections_reused_total", "Requests sent on a kept upstream connection."),
         (.snapshots, "seaway_snapshots_applied_total", "Snapshots put in effect, counted per worker."),
-        (.seriesOverflow, "seaway_metrics_overflow_total", "Look-ups of a route or consumer that found the table full."),
+        (
+            .seriesOverflow, "seaway_metrics_overflow_total",
+            "Look-ups of a route or consumer that found the table full."
+        ),
     ]
 }
 

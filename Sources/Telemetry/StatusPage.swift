@@ -49,7 +49,7 @@ public enum StatusPage {
 
     /// `12.34 MiB`, as Kong prints memory by default.
     private static func mebibytes(_ bytes: Int) -> String {
-        let hundredths = bytes / 10486  // 1 MiB / 100, rounded
+        let hundredths = (bytes >> 10) * 100 / 1024
         let rest = hundredths % 100
         return "\(hundredths / 100).\(rest < 10 ? "0" : "")\(rest) MiB"
     }

@@ -4,6 +4,7 @@ import Bytes
 import Engine
 import HTTP
 import Snapshot
+import Telemetry
 
 extension Exchange {
     /// Sends the request to an endpoint of the service's cluster.
@@ -98,7 +99,7 @@ extension Exchange {
     private func writeHost(to out: Buffer) {
         if !upstreamHost.isEmpty {
             out.append(upstreamHost.readable)
-        } else if running.snapshot.routes[route].preserveHost, !request.host.isEmpty {
+        } else if running.facts[route].preserveHost, !request.host.isEmpty {
             out.append(request.host)
         } else if let cluster, let pick, let endpoint = cluster.balancer.endpoint(of: pick) {
             out.append(running.snapshot.services[service].protocol.isDisjoint(with: [.https, .grpcs])
@@ -167,7 +168,7 @@ extension Exchange {
         finishAttempt(event(of: failure))
         if mayRetry(failure) { return attempt() }
         upstreamErrors(failure)
-        answer(status, ErrorBody.text(status))
+        answer(status, ErrorBody.defaultMessage(status))
     }
 
     private func upstreamErrors(_ failure: UpstreamFailure) {

@@ -3,6 +3,7 @@
 import Bytes
 import Engine
 import HTTP
+import Snapshot
 
 extension Exchange {
     /// The client's socket has bytes.

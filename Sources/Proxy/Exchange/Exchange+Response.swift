@@ -4,6 +4,7 @@ import Bytes
 import Engine
 import HTTP
 import Snapshot
+import Telemetry
 
 extension Exchange {
     private static let interimLimit = 8
@@ -307,7 +308,7 @@ extension Exchange {
     func pumpResponse() {
         guard let upstream, let client else { return }
         if responseBody != nil { return collectResponse(upstream) }
-        let limit = running.snapshot.routes[route].responseBuffering ? running.settings.bodyBuffer : Buffer.standardCapacity
+        let limit = running.facts[route].responseBuffering ? running.settings.bodyBuffer : Buffer.standardCapacity
         var budget = 32
         while !responseIsDone {
             if client.pendingOutput >= limit { return pauseUpstream(upstream, client) }
