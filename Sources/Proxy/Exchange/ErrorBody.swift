@@ -136,7 +136,7 @@ enum ErrorBody {
     /// An error of the proxy itself, with the status's own message: `Accept` decides, then the
     /// request's `Content-Type`, and plain text otherwise.
     static func writeDefault(status: Int, exchange x: Exchange) {
-        let message = text(status)
+        let message = defaultMessage(status)
         var format = ErrorFormat.plain
         if isGRPC(x) {
             format = .grpc
@@ -212,7 +212,7 @@ enum ErrorBody {
     }
 
     /// What an error of this status says when nothing better is known.
-    static func text(_ status: Int) -> StaticString {
+    static func defaultMessage(_ status: Int) -> StaticString {
         switch status {
         case 400: "Bad request"
         case 401: "Unauthorized"

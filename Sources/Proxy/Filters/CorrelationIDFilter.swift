@@ -1,6 +1,7 @@
 // correlation-id: gives a request an id that it keeps on all of its way.
 
 import Bytes
+import Engine
 import HTTP
 import Snapshot
 

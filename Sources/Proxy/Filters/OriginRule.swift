@@ -106,7 +106,7 @@ final class OriginPattern: @unchecked Sendable {  // Compiled code and limits ar
         let options = UInt32(PCRE2_ANCHORED) | UInt32(PCRE2_DOLLAR_ENDONLY) | UInt32(PCRE2_NEVER_BACKSLASH_C)
         var error: Int32 = 0
         var offset = 0
-        let compiled = body.withBytes { text in
+        let compiled = unsafe body.withBytes { text in
             unsafe pcre2_compile_8(UnsafePointer(bitPattern: text.address), text.count, options, &error, &offset, nil)
         }
         guard let compiled = unsafe compiled, let limits = unsafe pcre2_match_context_create_8(nil) else { return nil }

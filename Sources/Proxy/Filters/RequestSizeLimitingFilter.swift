@@ -26,7 +26,7 @@ final class RequestSizeLimitingFilter: FilterInstance, @unchecked Sendable {
         case .chunked:
             if requiresLength { return refuseLength(x) }
             if let body = x.requestBody { return body.count > limit ? refuse(x) : .next }
-            x.limitBody(to: limit)
+            x.bodyLimit = min(x.bodyLimit, limit)
             return .next
         }
     }

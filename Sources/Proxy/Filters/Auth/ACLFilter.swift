@@ -1,6 +1,7 @@
 // acl: groups that may or may not pass.
 
 import Bytes
+import HTTP
 import Snapshot
 
 final class ACLFilter: FilterInstance, @unchecked Sendable {

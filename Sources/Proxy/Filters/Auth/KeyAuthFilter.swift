@@ -1,6 +1,7 @@
 // key-auth: a key in a header, a query argument or a body field.
 
 import Bytes
+import Engine
 import HTTP
 import Snapshot
 

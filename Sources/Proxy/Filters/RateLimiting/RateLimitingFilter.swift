@@ -5,6 +5,7 @@
 // 3. tell          X-RateLimit-*, RateLimit-* of the tightest window, Retry-After when refused
 
 import Bytes
+import Engine
 import HTTP
 import Snapshot
 
