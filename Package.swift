@@ -84,7 +84,7 @@ let package = Package(
             path: "Benchmarks/telemetry", swiftSettings: strict),
         suite("Balancing", ["Proxy", "Engine", "Snapshot", "Bytes", "CSystem"]),
         suite("Control", ["Snapshot", "Bytes", "CSystem"]),
-        suite("Supervisor", ["seaway", "Snapshot", "Bytes", "CSystem"], exclude: ["double_proxy.py"]),
+        suite("Supervisor", ["seaway", "seaway-proxy", "Snapshot", "Bytes", "CSystem"], exclude: ["double_proxy.py"]),
         suite("Routing", ["Snapshot", "Bytes", "CSystem"]),
     ]
 )
