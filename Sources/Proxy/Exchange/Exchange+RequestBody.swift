@@ -109,7 +109,6 @@ extension Exchange {
     /// The client's connection is gone; so is the exchange.
     func clientGone() {
         client = nil
-        dropUpstream()
         keepsClient = false
         conclude(aborted: true)
     }

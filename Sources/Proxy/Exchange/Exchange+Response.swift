@@ -119,9 +119,9 @@ extension Exchange {
         stage = .tunnel
         self.upstream = nil
         self.client = nil
+        conclude(aborted: false)
         upstream.openTunnel(client)
         client.openTunnel(upstream)
-        conclude(aborted: false)
     }
 
     var latency: Double { Double(headReceivedAt - attemptStartedAt) / 1e9 }
@@ -390,22 +390,16 @@ extension Exchange {
     }
 
     /// The client has part of a response that will not be completed: it must be able to tell.
-    private func breakOff() {
-        dropUpstream()
-        client?.abort()
-    }
+    private func breakOff() { client?.abort() }
 
     /// Both directions must be done before the exchange is.
     func responseMayBeDone() {
         guard stage == .responding, responseIsDone else { return }
-        if let upstream {
-            self.upstream = nil
-            let isClean = upstream.input?.isEmpty ?? true
-            let reusable =
-                requestBodyDone && isClean && !upstreamSentExtra && response.keepsAlive && response.framing != .untilClose
-            upstream.release(reusable: reusable)
-        }
-        conclude(aborted: false)
+        let isClean = upstream?.input?.isEmpty ?? true
+        conclude(
+            aborted: false,
+            upstreamReusable: requestBodyDone && isClean && !upstreamSentExtra && response.keepsAlive
+                && response.framing != .untilClose)
     }
 
     // MARK: Collected bodies
