@@ -36,9 +36,6 @@ public final class Acceptor: EventHandler {
 
     public override func timedOut() { loop.modify(self, events: .readable) }
 
-    /// Stops accepting; the listening socket itself stays open for whoever shares it.
-    public func stop() {
-        loop.cancelDeadline(self)
-        _ = loop.detach(self)
-    }
+    /// Stops accepting and gives the descriptor back to the kernel; whoever shares the socket goes on.
+    public func close() { loop.close(self) }
 }

@@ -1,9 +1,9 @@
 // A snapshot made ready to run: indexed, with certificates loaded and filters built.
 
-import Bytes
+public import Bytes
 import Engine
-import HTTP
-import Snapshot
+public import HTTP
+public import Snapshot
 import Telemetry
 
 /// A listener of the snapshot with its TLS side.
@@ -19,6 +19,27 @@ final class RunningListener: Sendable {
     }
 }
 
+/// The plain values of a route.
+struct RouteFacts: Sendable {
+    var service: Int32
+    var chain: Int32
+    var stripPath: Bool
+    var pathHandling: PathHandling
+    var preserveHost: Bool
+    var requestBuffering: Bool
+    var responseBuffering: Bool
+
+    init(_ route: Route) {
+        service = Int32(route.service)
+        chain = Int32(route.chain)
+        stripPath = route.stripPath
+        pathHandling = route.pathHandling
+        preserveHost = route.preserveHost
+        requestBuffering = route.requestBuffering
+        responseBuffering = route.responseBuffering
+    }
+}
+
 /// Why a snapshot cannot be put in effect; the one before stays.
 struct SnapshotRefusal: Error, CustomStringConvertible {
     let description: String
@@ -30,6 +51,8 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
     let snapshot: Snapshot
     let settings: Settings
     let table: RouteTable
+    /// What the request path reads of each route, without touching its strings.
+    let facts: [RouteFacts]
     let chains: [RunningChain]
     let listeners: [RunningListener]
     /// Per cluster of the snapshot: what was known of its endpoints when it was made.
@@ -60,13 +83,15 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
         servicePaths = snapshot.services.map { Array($0.path.utf8) }
         let filters = snapshot.filters.map { FilterFactory.make($0, snapshot: snapshot, shared: shared) }
         chains = snapshot.chains.map { RunningChain($0.steps.map { Self.step($0, filters) }) }
-        endpoints = directory.adopt(snapshot)
         headLimits = HeadLimits(
             line: settings.requestLineLimit, head: settings.requestHeadLimit, fields: settings.headerCountLimit)
         responseLimits = HeadLimits(
             line: settings.responseHeadLimit, head: settings.responseHeadLimit, fields: max(256, settings.headerCountLimit))
         trusted = settings.trustedPeers.compactMap { IPPrefix($0) }
         realIP = FieldKey(settings.realIPHeader)
+        facts = snapshot.routes.map(RouteFacts.init)
+        // Last: the directory changes with it, and everything that can be refused has been.
+        endpoints = directory.adopt(snapshot, now: Clock.monotonicNanoseconds())
     }
 
     private static func step(_ step: FilterStep, _ filters: [FilterInstance]) -> RunningStep {
@@ -219,6 +244,11 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
         if let address = IPAddress(text) { return address }
         if text.count > 0, text[0] == 0x5B, let close = text.firstIndex(of: 0x5D) { return IPAddress(text[1..<close]) }
         return text.lastIndex(of: 0x3A).flatMap { IPAddress(text.prefix($0)) }
+    }
+
+    /// Some prometheus filter exports target health.
+    var wantsTargetHealth: Bool {
+        chains.contains { chain in chain.steps.contains { $0.base?.families?.contains(.upstreamHealth) ?? false } }
     }
 
     func listener(address: String, port: Int) -> RunningListener? {

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import CSystem
+import Snapshot
 
 @main
 struct Seaway: ParsableCommand {
@@ -53,7 +54,7 @@ struct Seaway: ParsableCommand {
 }
 
 /// What `--version` prints, and what a proxy and its supervisor tell each other.
-let seawayVersion = "0.1.0"
+let seawayVersion = productVersion
 
 /// A command that could not do its work, in words for the person who gave it.
 struct Failure: Error {

@@ -200,13 +200,17 @@ RUNNERS = {"reject": run_reject, "forward": run_forward, "bad-reply": run_bad_re
 
 def run_row(rig, row):
     try:
-        return RUNNERS[row.kind](rig, row)
-    except Malformed as problem:
-        return f"malformed on the wire: {problem}"
-    except OSError as problem:
-        return f"no connection to the proxy: {problem}"
-    finally:
-        rig.hang_up()
+        problem = RUNNERS[row.kind](rig, row)
+    except Malformed as found:
+        problem = f"malformed on the wire: {found}"
+    except OSError as found:
+        problem = f"no connection to the proxy: {found}"
+    rig.hang_up()
+    if problem:
+        # What a failed row left under way must not be counted against the next.
+        rig.responder = serve
+        rig.pump(lambda: False, 0.03)
+    return problem
 
 
 def parse_arguments():

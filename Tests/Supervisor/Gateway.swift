@@ -38,7 +38,7 @@ func eventually(_ what: String, seconds: Double = 20, _ condition: () throws -> 
     let end = sys_monotonic_nanoseconds() + Int64(seconds * 1e9)
     while sys_monotonic_nanoseconds() < end {
         if try condition() { return }
-        _ = sys_poll(0, 0, 2)
+        _ = sys_poll_many(0, 0, 2)
     }
     throw TestFailure("not in time: \(what)")
 }

@@ -175,7 +175,7 @@ static inline int sys_unix_address(int fd, const char *path, int listening) {
 }
 /// A descriptor that becomes readable when the process ends (Linux 5.3); -1 where the kernel lacks it.
 static inline int sys_pidfd_open(int pid) { return (int)syscall(434, pid, 0); }
-static inline int sys_poll(uintptr_t entries, size_t count, int milliseconds) {
+static inline int sys_poll_many(uintptr_t entries, size_t count, int milliseconds) {
     return poll((struct pollfd *)entries, (nfds_t)count, milliseconds);
 }
 /// The next pending signal of the set that `sys_signalfd` took; 0 when there is none.
@@ -199,7 +199,7 @@ static inline int sys_signals_as_descriptor(uint64_t signals) {
 }
 static inline void sys_ignore_sigpipe(void) { signal(SIGPIPE, SIG_IGN); }
 /// Starts `path` in a session of its own, with default signals, standard input from /dev/null and
-/// `inherited` as descriptor 3. Its process id, or a negative errno.
+/// `inherited` as descriptor 3, and no other descriptor but the standard ones. Its process id, or a negative errno.
 int sys_spawn(const char *path, char *const arguments[], int inherited);
 /// A socket address from network-order parts; its length in bytes. `scope` of IPv6 is 0.
 static inline uint32_t sys_make_address4(struct sockaddr_storage *out, uint32_t address, uint16_t port) {

@@ -16,7 +16,7 @@ protocol HashInputs {
     /// The canonical path, without query.
     var path: Bytes { get }
     /// The query after `?`, as sent; empty without one.
-    var query: Bytes { get }
+    var queryBytes: Bytes { get }
     /// Calls `body` with the capture of the matched route; not at all without one.
     func withCapture(_ name: Bytes, _ body: (Bytes) -> Void)
 }
@@ -79,7 +79,7 @@ struct HashKey {
             }
         case .cookie: input.name.withBytes { name in request.withCookie(name) { scratch.append($0) } }
         case .path: HashKey.appendDecoded(request.path, to: scratch)
-        case .queryArgument: appendArguments(named: input.name, of: request.query)
+        case .queryArgument: appendArguments(named: input.name, of: request.queryBytes)
         case .uriCapture: input.name.withBytes { name in request.withCapture(name) { scratch.append($0) } }
         }
         return scratch.isEmpty ? nil : XXHash32.hash(scratch.readable)

@@ -3,6 +3,7 @@
 import Bytes
 import Engine
 import HTTP
+import Snapshot
 
 /// The downstream side. It reads heads, hands each to an exchange, and closes as RFC 9112 section 9.6
 /// asks: finish sending, then read on for a while, so that the peer sees our last words.
@@ -197,8 +198,7 @@ final class ClientConnection: StreamConnection {
         return worker.isDraining || (limit > 0 && requests >= limit) || peerFinished && !hasInput
     }
 
-    private var hasInput: Bool { !(overflow ?? input ?? Self.nothing).isEmpty || mayRead }
-    private static nonisolated(unsafe) let nothing = Buffer(capacity: 64)
+    private var hasInput: Bool { !((overflow ?? input)?.isEmpty ?? true) || mayRead }
 
     // MARK: Request bodies, for the exchange
 

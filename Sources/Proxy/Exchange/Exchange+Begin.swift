@@ -8,7 +8,7 @@ import Snapshot
 extension Exchange {
     /// The head is complete.
     func begin(_ client: ClientConnection) {
-        self.client = client
+        belongs(to: client)
         keepsClient = request.keepsAlive && !client.isLastRequest
         takeFraming()
         worker.writeRequestID(to: requestID)
@@ -33,17 +33,16 @@ extension Exchange {
 
     /// The head itself is at fault: answer and close. Nothing goes upstream.
     func reject(_ fault: RequestFault, on client: ClientConnection) {
-        self.client = client
+        belongs(to: client)
         keepsClient = false
         requestBodyDone = true
         requestBytes = request.wireCount
         worker.counters.rejected[fault.rawValue] += 1
         worker.writeRequestID(to: requestID)
-        clientAddress = client.peer.address
         chain = nil
         setReply(fault.status)
         if fault == .methodNotAllowed { replyHeaders.add(.allow, Bytes("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")) }
-        ErrorBody.write(status: fault.status, message: Bytes(ErrorBody.text(fault.status)), exchange: self)
+        ErrorBody.write(status: fault.status, message: Bytes(ErrorBody.defaultMessage(fault.status)), exchange: self)
         sendReply()
     }
 
@@ -81,7 +80,6 @@ extension Exchange {
     }
 
     private func identifyClient(_ client: ClientConnection) {
-        clientAddress = client.peer.address
         isPeerTrusted = running.trusts(client.peer.address)
         guard isPeerTrusted else { return }
         if let real = running.realAddress(requestHeaders, peer: client.peer.address) { clientAddress = real }
@@ -102,9 +100,9 @@ extension Exchange {
     /// Takes the route's service and filters.
     private func enterRoute(forwards: Bool = true) {
         route = match.route
-        let entry = running.snapshot.routes[route]
-        service = entry.service
-        chain = entry.chain >= 0 ? running.chains[entry.chain] : nil
+        let entry = running.facts[route]
+        service = Int(entry.service)
+        chain = entry.chain >= 0 ? running.chains[Int(entry.chain)] : nil
         guard forwards else { return }
         if let limit = bodyTooLarge() { return refuseBody(limit) }
         guard service >= 0 else { return startFilters() }
@@ -126,7 +124,7 @@ extension Exchange {
 
     private func refuseBody(_ fault: RequestFault) {
         worker.counters.rejected[fault.rawValue] += 1
-        answer(fault.status, ErrorBody.text(fault.status))
+        answer(fault.status, ErrorBody.defaultMessage(fault.status))
     }
 
     /// No route: only global filters see the response.
@@ -151,7 +149,7 @@ extension Exchange {
             location.append(forwarded ?? HostSyntax.name(request.host))
             location.append(request.target)
             replyHeaders.add(.location, location.readable)
-            ErrorBody.write(status: status, message: Bytes(ErrorBody.text(status)), exchange: self)
+            ErrorBody.write(status: status, message: Bytes(ErrorBody.defaultMessage(status)), exchange: self)
         }
         sendReply()
     }

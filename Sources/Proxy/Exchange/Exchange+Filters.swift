@@ -1,7 +1,9 @@
 // Step 2: the route's filters, and the body that they or request buffering want whole.
 
 import Bytes
+import Engine
 import HTTP
+import Snapshot
 
 extension Exchange {
     func startFilters() {
@@ -20,7 +22,7 @@ extension Exchange {
             }
         }
         guard service >= 0 else { return answer(503, "no Service found with those values") }
-        if requestBody == nil, !requestBodyDone, running.snapshot.routes[route].requestBuffering, fitsInMemory {
+        if requestBody == nil, !requestBodyDone, running.facts[route].requestBuffering, fitsInMemory {
             return collect()
         }
         forward()
@@ -106,7 +108,7 @@ extension Exchange {
     func failBody(_ fault: RequestFault) {
         worker.counters.rejected[fault.rawValue] += 1
         keepsClient = false
-        _ = replyError(fault.status, Bytes(ErrorBody.text(fault.status)))
+        _ = replyError(fault.status, Bytes(ErrorBody.defaultMessage(fault.status)))
         dropUpstream()
         sendReply()
     }

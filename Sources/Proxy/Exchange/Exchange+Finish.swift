@@ -1,6 +1,7 @@
 // Step 6: our own replies, counters, the log line, and what becomes of the connection.
 
 import Bytes
+import Engine
 import HTTP
 import Snapshot
 import Telemetry
@@ -80,9 +81,14 @@ extension Exchange {
     }
 
     /// The exchange is over: count it, log it, free it, and let the connection go on.
-    func conclude(aborted: Bool) {
+    func conclude(aborted: Bool, upstreamReusable: Bool = false) {
         finishAttempt(.none)
+        // Before the upstream is let go: the log line reads the response from its buffer.
         account(aborted: aborted)
+        if let upstream {
+            self.upstream = nil
+            upstream.release(reusable: upstreamReusable)
+        }
         let client = client
         self.client = nil
         let keep = keepsClient && requestBodyDone
@@ -91,5 +97,82 @@ extension Exchange {
         for buffer in [requestBody, responseBody] { if let buffer { worker.buffers.give(buffer) } }
         worker.giveExchange(self)
         if !aborted { client?.exchangeFinished(keep: keep, linger: linger) }
+    }
+}
+
+// MARK: Counters and the log line
+
+extension Exchange {
+    private func account(aborted: Bool) {
+        let now = worker.loop.nowNanoseconds
+        let metrics = worker.metrics
+        metrics.count(.requests)
+        let status = isLocalReply ? replyStatus : response.status
+        if let chain, let families = chain.families(consumer) {
+            var sample = RequestSample()
+            // A client that left before its answer: nginx's 499, as Kong counts it.
+            sample.status = aborted && status == 0 ? 499 : status
+            sample.isFromService = !isLocalReply && status != 0
+            sample.requestBytes = requestBytes
+            sample.responseBytes = responseBytes
+            let total = now - startedAt
+            let upstream = headReceivedAt > 0 ? headReceivedAt - forwardedAt : -1
+            sample.requestMicroseconds = Int(total / 1000)
+            sample.upstreamMicroseconds = upstream >= 0 ? Int(upstream / 1000) : -1
+            sample.kongMicroseconds = Int((forwardedAt > 0 ? forwardedAt - startedAt : total) / 1000)
+            let slot = route >= 0 && running === worker.running ? worker.slot(of: route) : worker.unroutedSlot
+            metrics.record(slot, families, sample, consumer: consumerName)
+        }
+        if let lane = worker.lane { log(lane, now, aborted && status == 0 ? 499 : status) }
+    }
+
+    private var consumerName: Bytes { .empty }
+
+    private func log(_ lane: AccessLog.Lane, _ now: Int64, _ status: Int) {
+        guard let peer = peer else { return }
+        record.startedAt = startedWall / 1_000_000
+        record.method = request.methodBytes
+        record.uri = request.target
+        record.version = request.minorVersion == 1 ? 11 : 10
+        record.host = HostSyntax.name(request.host)
+        record.isTLS = isClientTLS
+        record.localPort = localPort
+        record.client = clientAddress
+        record.clientPort = peer.port
+        record.status = status
+        record.requestBytes = requestBytes
+        record.responseBytes = responseBytes
+        record.responseBodyBytes = responseBodyBytes
+        record.upstreamURI = forwardedAt > 0 ? upstreamURI.readable : .empty
+        record.isFromUpstream = !isLocalReply
+        record.kongLatency = Int((forwardedAt > 0 ? forwardedAt - startedAt : now - startedAt) / 1_000_000)
+        record.proxyLatency = headReceivedAt > 0 ? Int((headReceivedAt - forwardedAt) / 1_000_000) : -1
+        record.receiveLatency = headReceivedAt > 0 ? Int((now - headReceivedAt) / 1_000_000) : -1
+        record.requestLatency = Int((now - startedAt) / 1_000_000)
+        record.requestID = requestID.readable
+        let fragments = worker.fragments(running)
+        (route >= 0 ? fragments.route(route) : []).withBytes { route in
+            (service >= 0 ? fragments.service(service) : []).withBytes { service in
+                (consumer >= 0 ? fragments.consumer(consumer) : []).withBytes { consumer in
+                    record.route = route
+                    record.service = service
+                    record.consumer = consumer
+                    lane.write(record, request: request.headers, response: status == 499 ? nil : responseHeaders)
+                    record.route = .empty
+                    record.service = .empty
+                    record.consumer = .empty
+                }
+            }
+        }
+    }
+
+    /// A new attempt, for the log.
+    func noteTry(_ pick: Balancer.Pick) {
+        if attempts > 1 { worker.metrics.count(.retries) }
+        var attempt = UpstreamTry()
+        attempt.address = pick.address
+        attempt.port = pick.port
+        attempt.balancerStart = worker.loop.wallNanoseconds
+        record.add(attempt)
     }
 }

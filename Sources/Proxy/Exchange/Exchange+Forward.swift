@@ -4,6 +4,7 @@ import Bytes
 import Engine
 import HTTP
 import Snapshot
+import Telemetry
 
 extension Exchange {
     /// Sends the request to an endpoint of the service's cluster.
@@ -98,7 +99,7 @@ extension Exchange {
     private func writeHost(to out: Buffer) {
         if !upstreamHost.isEmpty {
             out.append(upstreamHost.readable)
-        } else if running.snapshot.routes[route].preserveHost, !request.host.isEmpty {
+        } else if running.facts[route].preserveHost, !request.host.isEmpty {
             out.append(request.host)
         } else if let cluster, let pick, let endpoint = cluster.balancer.endpoint(of: pick) {
             out.append(running.snapshot.services[service].protocol.isDisjoint(with: [.https, .grpcs])
@@ -143,6 +144,12 @@ extension Exchange {
 
     /// Ends this attempt: the connection is of no more use.
     func failUpstream(_ failure: UpstreamFailure) {
+        // Past the head there is no other answer to give: the client must see that it was cut off.
+        if stage == .responding {
+            finishAttempt(event(of: failure))
+            client?.abort()
+            return
+        }
         let broken = upstream
         upstream = nil
         broken?.close()
@@ -152,6 +159,8 @@ extension Exchange {
     /// The attempt failed; the connection is closed already.
     func upstreamFailed(_ failure: UpstreamFailure) {
         upstream = nil
+        // Its buffer went with the connection.
+        response.clear()
         guard stage == .forwarding else {
             // The client has part of a response: all that is left is to break off, so that it cannot
             // take the part for the whole.
@@ -167,7 +176,7 @@ extension Exchange {
         finishAttempt(event(of: failure))
         if mayRetry(failure) { return attempt() }
         upstreamErrors(failure)
-        answer(status, ErrorBody.text(status))
+        answer(status, ErrorBody.defaultMessage(status))
     }
 
     private func upstreamErrors(_ failure: UpstreamFailure) {
@@ -219,6 +228,7 @@ extension Exchange {
         finishAttempt(.none)
         guard let upstream else { return }
         self.upstream = nil
+        response.clear()
         upstream.close()
     }
 }

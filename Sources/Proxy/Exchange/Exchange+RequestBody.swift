@@ -3,6 +3,7 @@
 import Bytes
 import Engine
 import HTTP
+import Snapshot
 
 extension Exchange {
     /// The client's socket has bytes.
@@ -108,7 +109,6 @@ extension Exchange {
     /// The client's connection is gone; so is the exchange.
     func clientGone() {
         client = nil
-        dropUpstream()
         keepsClient = false
         conclude(aborted: true)
     }

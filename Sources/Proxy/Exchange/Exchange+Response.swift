@@ -4,6 +4,7 @@ import Bytes
 import Engine
 import HTTP
 import Snapshot
+import Telemetry
 
 extension Exchange {
     private static let interimLimit = 8
@@ -118,9 +119,9 @@ extension Exchange {
         stage = .tunnel
         self.upstream = nil
         self.client = nil
+        conclude(aborted: false)
         upstream.openTunnel(client)
         client.openTunnel(upstream)
-        conclude(aborted: false)
     }
 
     var latency: Double { Double(headReceivedAt - attemptStartedAt) / 1e9 }
@@ -307,7 +308,7 @@ extension Exchange {
     func pumpResponse() {
         guard let upstream, let client else { return }
         if responseBody != nil { return collectResponse(upstream) }
-        let limit = running.snapshot.routes[route].responseBuffering ? running.settings.bodyBuffer : Buffer.standardCapacity
+        let limit = running.facts[route].responseBuffering ? running.settings.bodyBuffer : Buffer.standardCapacity
         var budget = 32
         while !responseIsDone {
             if client.pendingOutput >= limit { return pauseUpstream(upstream, client) }
@@ -389,22 +390,16 @@ extension Exchange {
     }
 
     /// The client has part of a response that will not be completed: it must be able to tell.
-    private func breakOff() {
-        dropUpstream()
-        client?.abort()
-    }
+    private func breakOff() { client?.abort() }
 
     /// Both directions must be done before the exchange is.
     func responseMayBeDone() {
         guard stage == .responding, responseIsDone else { return }
-        if let upstream {
-            self.upstream = nil
-            let isClean = upstream.input?.isEmpty ?? true
-            let reusable =
-                requestBodyDone && isClean && !upstreamSentExtra && response.keepsAlive && response.framing != .untilClose
-            upstream.release(reusable: reusable)
-        }
-        conclude(aborted: false)
+        let isClean = upstream?.input?.isEmpty ?? true
+        conclude(
+            aborted: false,
+            upstreamReusable: requestBodyDone && isClean && !upstreamSentExtra && response.keepsAlive
+                && response.framing != .untilClose)
     }
 
     // MARK: Collected bodies

@@ -38,6 +38,9 @@ final class Exchange {
     let request = RequestHead()
     /// The client after the real-ip rules.
     var clientAddress = IPAddress(v4: 0)
+    var peer: SocketAddress?
+    var localPort: UInt16 = 0
+    var isClientTLS = false
     /// The connection's peer is in the trusted list.
     var isPeerTrusted = false
     /// 32 hexadecimal digits.
@@ -59,6 +62,15 @@ final class Exchange {
     let upstreamMethod = Buffer(capacity: 64)
     /// The Host a filter asked for; empty: as the route and the cluster say.
     let upstreamHost = Buffer(capacity: 256)
+
+    /// Notes whose exchange this is; kept when the connection goes before the log line is written.
+    func belongs(to client: ClientConnection) {
+        self.client = client
+        peer = client.peer
+        localPort = UInt16(clamping: client.listener.port)
+        isClientTLS = client.isTLS
+        clientAddress = client.peer.address
+    }
 
     // MARK: Who it turned out to be
 
@@ -139,6 +151,7 @@ final class Exchange {
         self.running = running
         client = nil
         upstream = nil
+        peer = nil
         stage = .idle
         request.clear()
         requestID.clear()
@@ -207,8 +220,8 @@ extension Exchange {
     /// The canonical path that routing used.
     var path: Bytes { match.path }
 
-    /// The client's side is TLS, or a trusted peer says that it was.
-    var isSecure: Bool { client?.isTLS ?? false }
+    /// The client's connection is TLS.
+    var isSecure: Bool { isClientTLS }
 
     /// Replies with `body` as it is.
     func reply(_ status: Int, contentType: Bytes, body: Bytes) -> FilterVerdict {

@@ -1,6 +1,7 @@
 // Which request fields cross to the upstream, and the ones the proxy writes itself.
 
 import Bytes
+import Engine
 import HTTP
 import Snapshot
 
@@ -98,7 +99,7 @@ extension Exchange {
     private func kept(_ id: FieldName) -> Bytes? { isPeerTrusted ? requestHeaders.first(id) : nil }
 
     private var strippedPrefix: Bytes? {
-        guard running.snapshot.routes[route].stripPath, match.prefixCount > 1 else { return nil }
+        guard running.facts[route].stripPath, match.prefixCount > 1 else { return nil }
         return match.path.prefix(match.prefixCount)
     }
 

@@ -3,6 +3,7 @@
 import Bytes
 import HTTP
 import Snapshot
+import Telemetry
 
 /// What becomes of a request after a filter's access phase.
 enum FilterVerdict {
@@ -26,6 +27,9 @@ class FilterInstance: @unchecked Sendable {  // Subclasses hold only `let`s.
     var hasResponsePhase: Bool { false }
     /// The response's body is collected and handed to `responseBody` before anything is sent.
     var needsResponseBody: Bool { false }
+
+    /// What a prometheus filter wants counted; nil for every other filter.
+    var families: MetricFamilies? { nil }
 
     /// Before the request goes upstream.
     func access(_ x: Exchange) -> FilterVerdict { .next }
@@ -55,14 +59,21 @@ final class RunningChain: Sendable {
     let needsRequestBody: Bool
     let needsResponseBody: Bool
     let hasResponsePhase: Bool
+    /// Where the prometheus filter stands; nil: nothing of this chain's requests is counted by route.
+    private let metricsStep: RunningStep?
 
     init(_ steps: [RunningStep]) {
         self.steps = steps
         let all = steps.flatMap { ($0.base.map { [$0] } ?? []) + $0.overrides.values }
         needsRequestBody = all.contains { $0.needsRequestBody }
         needsResponseBody = all.contains { $0.needsResponseBody }
+        metricsStep = steps.first { ($0.base ?? $0.overrides.values.first)?.families != nil }
         hasResponsePhase = all.contains { $0.hasResponsePhase || $0.needsResponseBody }
     }
+}
+
+extension RunningChain {
+    func families(_ consumer: Int) -> MetricFamilies? { metricsStep?.instance(for: consumer)?.families }
 }
 
 /// What filters count across workers and snapshots.

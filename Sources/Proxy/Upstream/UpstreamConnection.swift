@@ -3,6 +3,7 @@
 import Bytes
 import Engine
 import HTTP
+import Snapshot
 
 /// The upstream side of HTTP/1.1.
 final class UpstreamConnection: StreamConnection {

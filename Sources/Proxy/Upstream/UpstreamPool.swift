@@ -2,6 +2,7 @@
 
 import Bytes
 import Engine
+import Snapshot
 
 /// What connections may be shared by: an address, and how TLS is done to it.
 struct PoolKey: Hashable {

@@ -89,6 +89,8 @@ final class WorkerCluster {
 }
 
 extension Exchange: HashInputs {
+    var queryBytes: Bytes { query ?? .empty }
+
     func withConsumer(_ body: (Bytes) -> Void) {
         if consumer >= 0 {
             running.snapshot.consumers[consumer].id.description.withBytes(body)
@@ -131,7 +133,7 @@ extension Exchange: HashInputs {
     /// The name that TLS towards the upstream asks for: the Host that is sent, without its port.
     var upstreamServerName: String {
         if !upstreamHost.isEmpty { return HostSyntax.name(upstreamHost.readable).string }
-        if running.snapshot.routes[route].preserveHost, !request.host.isEmpty {
+        if running.facts[route].preserveHost, !request.host.isEmpty {
             return HostSyntax.name(request.host).string
         }
         guard let cluster, let pick, let endpoint = cluster.balancer.endpoint(of: pick) else { return "" }

@@ -194,7 +194,7 @@ final class Supervisor {
         let wait = patience()
         let count = entries.count
         var span = entries.mutableSpan
-        _ = unsafe span.withUnsafeMutableBufferPointer { sys_poll(UInt(bitPattern: $0.baseAddress), count, wait) }
+        _ = unsafe span.withUnsafeMutableBufferPointer { sys_poll_many(UInt(bitPattern: $0.baseAddress), count, wait) }
         for (index, entry) in entries.enumerated() where entry.revents != 0 {
             try handle(sources[index], writable: Int32(entry.revents) & POLLOUT != 0)
             if exitCode != nil { return }

@@ -1,0 +1,366 @@
+// The proxy as a process: workers on their threads, control on the main one.
+//
+// 1. run        connect to the supervisor (or start from what is stored)
+// 2. listen     sockets arrive and are handed to the workers
+// 3. apply      a snapshot is indexed here, then given to every worker by its mailbox
+// 4. adopted    all workers have it: acknowledge
+// 5. drain      workers finish what they began, then the process ends
+
+import Bytes
+import CSystem
+import Engine
+import HTTP
+public import Snapshot
+import Telemetry
+
+/// What a proxy is started with.
+public struct ProxyOptions: Sendable {
+    /// Path of the supervisor's control socket.
+    public var control = ""
+    public var stateDirectory = ""
+    public var workers = 1
+    public var version = ""
+    /// DNS servers to use instead of resolv.conf's: `HOST:PORT`.
+    public var resolvers: [String] = []
+
+    public init() {}
+}
+
+public final class ProxyProcess: ControlOwner {
+    private let options: ProxyOptions
+    private let loop = EventLoop()
+    private let board = HealthBoard()
+    private let directory: ClusterDirectory
+    private let tickets = TicketKeys()
+    private let shared = SharedState()
+    private let reports = Mailbox<WorkerReport>()
+    private let buffers = BufferPool(limit: 16)
+    private var mailboxes: [Mailbox<WorkerMessage>] = []
+    private var metrics: [WorkerMetrics] = []
+    private var channel: ControlChannel?
+    private var running: RunningSnapshot?
+    private var sockets: [(socket: ListenSocket, descriptor: Int32)] = []
+    private var statusAcceptors: [Acceptor] = []
+    private var statusConnections: [ObjectIdentifier: StatusConnection] = [:]
+    private var log: AccessLog?
+    private var logKey = ""
+    private var waiting: (revision: UInt64, workers: Int)?
+    private var notDrained = 0
+    private var refused = 0
+    private var drainTimer: DrainTimer?
+    private let startedAt = Int(sys_realtime_nanoseconds() / 1_000_000_000)
+    private let nodeID: String
+
+    public init(_ options: ProxyOptions) {
+        self.options = options
+        nodeID = ID(high: .random(in: .min ... .max), low: .random(in: .min ... .max)).description
+        let resolver = Resolver(Self.resolution(options), loop: loop)
+        directory = ClusterDirectory(resolver: resolver, board: board)
+    }
+
+    private static func resolution(_ options: ProxyOptions) -> DNSConfiguration {
+        var configuration = DNSConfiguration(resolvConf: SystemFile.text("/etc/resolv.conf"))
+        configuration.hosts = HostsFile(SystemFile.text("/etc/hosts"))
+        let own = options.resolvers.compactMap { DNSConfiguration.server($0) }
+        if !own.isEmpty { configuration.servers = own }
+        return configuration
+    }
+
+    /// Serves until drained. Returns the exit code.
+    public func run() -> Int32 {
+        directory.publish = { [unowned self] update in self.tell(.endpoints(update)) }
+        reports.attach(to: loop) { [unowned self] report in self.take(report) }
+        let channel = ControlChannel(loop: loop, path: options.control, owner: self)
+        self.channel = channel
+        channel.start()
+        loop.run()
+        log?.close()
+        return 0
+    }
+
+    private func tell(_ message: WorkerMessage) {
+        for mailbox in mailboxes { mailbox.send(message) }
+    }
+
+    // MARK: Control
+
+    public var introduction: (hello: Hello, descriptors: [Int32]) {
+        var hello = Hello()
+        hello.pid = Int(getpid())
+        hello.version = options.version
+        hello.workers = options.workers
+        hello.revision = waiting == nil ? running?.snapshot.revision ?? 0 : 0
+        hello.sockets = sockets.map(\.socket)
+        return (hello, sockets.map(\.descriptor))
+    }
+
+    public func listen(_ sockets: [ListenSocket], descriptors: [Int32]) {
+        let former = self.sockets
+        self.sockets = Array(zip(sockets, descriptors))
+        if running != nil { handOutSockets() }
+        for entry in former { Socket.close(entry.descriptor) }
+    }
+
+    /// Each worker gets duplicates of its own: it may close them without ending the socket.
+    private func handOutSockets() {
+        for worker in mailboxes.indices {
+            let own = sockets.filter { $0.socket.role == .gateway && $0.socket.worker % mailboxes.count == worker }
+            mailboxes[worker].send(
+                .listen(
+                    own.map {
+                        WorkerSocket(
+                            address: $0.socket.address, port: $0.socket.port, descriptor: sys_duplicate($0.descriptor))
+                    }))
+        }
+        for acceptor in statusAcceptors { acceptor.close() }
+        statusAcceptors = sockets.filter { $0.socket.role == .status }.compactMap { entry in
+            Acceptor(loop: loop, listener: sys_duplicate(entry.descriptor)) { [unowned self] descriptor, _ in
+                self.statusAccepted(descriptor)
+            }
+        }
+    }
+
+    public func apply(_ snapshot: Snapshot) {
+        let next: RunningSnapshot
+        do throws(SnapshotRefusal) {
+            next = try RunningSnapshot(snapshot, directory: directory, tickets: tickets, shared: shared)
+            try openLog(next.settings)
+        } catch {
+            refused += 1
+            channel?.rejected(snapshot.revision, reason: error.description)
+            return
+        }
+        let isFirst = running == nil
+        running = next
+        waiting = (snapshot.revision, options.workers)
+        if isFirst {
+            startWorkers(next)
+            handOutSockets()
+        } else {
+            tell(.adopt(next))
+        }
+        Memory.giveBack()
+    }
+
+    private func openLog(_ settings: Settings) throws(SnapshotRefusal) {
+        let key = "\(settings.accessLogFormat.rawValue) \(settings.accessLog)"
+        guard key != logKey else { return }
+        let former = log
+        if settings.accessLog.isEmpty {
+            log = nil
+        } else {
+            do throws(AccessLogError) {
+                log = try AccessLog(
+                    path: settings.accessLog, format: settings.accessLogFormat == .json ? .json : .combined,
+                    lanes: options.workers)
+            } catch {
+                throw SnapshotRefusal(description: error.description)
+            }
+        }
+        logKey = key
+        tell(.log(log))
+        // Workers may still write a line or two to the former one; its writer goes on until they are out.
+        if let former { retiredLogs.append(former) }
+    }
+
+    private var retiredLogs: [AccessLog] = []
+
+    private func startWorkers(_ first: RunningSnapshot) {
+        let reasons = RequestFault.allCases.map { Bytes($0.name).string }
+        for index in 0..<options.workers {
+            let mailbox = Mailbox<WorkerMessage>()
+            let metrics = WorkerMetrics(reasons: reasons)
+            mailboxes.append(mailbox)
+            self.metrics.append(metrics)
+            let start = WorkerStart(
+                index: index, running: first, board: board, metrics: metrics, log: log, mailbox: mailbox, reports: reports)
+            start.launch()
+        }
+    }
+
+    private func take(_ report: WorkerReport) {
+        switch report {
+        case .adopted(_, let revision):
+            guard let expected = waiting, expected.revision == revision else { return }
+            let left = expected.workers - 1
+            waiting = left > 0 ? (revision, left) : nil
+            if left == 0 { allAdopted(revision) }
+        case .drained:
+            notDrained -= 1
+            if notDrained == 0 { end() }
+        }
+    }
+
+    private func allAdopted(_ revision: UInt64) {
+        for log in retiredLogs { log.close() }
+        retiredLogs = []
+        channel?.applied(revision)
+    }
+
+    public func drain(timeout: Int) {
+        guard drainTimer == nil else { return }
+        for acceptor in statusAcceptors { acceptor.close() }
+        statusAcceptors = []
+        let timer = DrainTimer { [unowned self] in self.end() }
+        drainTimer = timer
+        loop.setDeadline(timer, loop.now + Int64(max(1, timeout)))
+        notDrained = mailboxes.count
+        if notDrained == 0 { return end() }
+        tell(.drain)
+    }
+
+    private func end() {
+        channel?.drained()
+        if let drainTimer { loop.cancelDeadline(drainTimer) }
+        loop.stop()
+    }
+
+    public func reopenLogs() { log?.reopen() }
+
+    public func supervisorIsMissing() {
+        guard running == nil, let stored = StoredState.snapshot(in: options.stateDirectory) else { return }
+        var descriptors: [Int32] = []
+        var kept: [ListenSocket] = []
+        for socket in StoredState.sockets(in: options.stateDirectory) {
+            guard let address = IPAddress(socket.address), let port = UInt16(exactly: socket.port),
+                let descriptor = try? Socket.listen(SocketAddress(address, port: port))
+            else { continue }
+            descriptors.append(descriptor)
+            kept.append(socket)
+        }
+        sockets = Array(zip(kept, descriptors))
+        apply(stored)
+    }
+
+    // MARK: Status
+
+    private func statusAccepted(_ descriptor: Int32) {
+        guard statusConnections.count < 128 else { return Socket.close(descriptor) }
+        let connection = StatusConnection(loop: loop, buffers: buffers, source: self) { [unowned self] ended in
+            self.statusConnections[ObjectIdentifier(ended)] = nil
+        }
+        statusConnections[ObjectIdentifier(connection)] = connection
+        connection.start(descriptor)
+    }
+
+    private var facts: NodeFacts {
+        var facts = NodeFacts()
+        facts.nodeID = nodeID
+        facts.version = options.version
+        facts.processID = Int(getpid())
+        facts.residentBytes = Memory.resident
+        facts.startedAt = startedAt
+        facts.revision = running?.snapshot.revision ?? 0
+        facts.refusedConfigurations = refused
+        return facts
+    }
+}
+
+extension ProxyProcess: StatusSource {
+    func page(_ path: Bytes, into out: Buffer) -> (status: Int, contentType: StaticString)? {
+        if path == "/metrics" {
+            var exposition = Exposition()
+            exposition.node = facts
+            exposition.workers = metrics
+            exposition.accessLog = log?.counts
+            exposition.targets = targetHealth
+            exposition.render(into: out)
+            return (200, Exposition.contentType)
+        }
+        if path == "/status" {
+            StatusPage.render(facts, workers: metrics, into: out)
+            return (200, "application/json; charset=utf-8")
+        }
+        if path == "/status/ready" {
+            let reason: String? =
+                drainTimer != nil ? "draining" : running == nil || waiting != nil ? StatusPage.noConfiguration : nil
+            return (StatusPage.renderReady(reason: reason, into: out), "application/json; charset=utf-8")
+        }
+        return nil
+    }
+
+    /// Given when a prometheus filter wants it.
+    private var targetHealth: [TargetHealth]? {
+        guard let running, running.wantsTargetHealth else { return nil }
+        var all: [TargetHealth] = []
+        for (cluster, list) in zip(running.snapshot.clusters, directory.lists) where cluster.isUpstream {
+            for endpoint in list.endpoints {
+                let state: TargetHealth.State =
+                    endpoint.cell < 0 ? .healthchecksOff : board.state(endpoint.cell).isAvailable ? .healthy : .unhealthy
+                all.append(
+                    TargetHealth(
+                        upstream: cluster.name, target: "\(endpoint.targetName):\(endpoint.targetPort)",
+                        address: "\(Endpoint.literal(endpoint.address)):\(endpoint.port)", state: state))
+            }
+            for (index, target) in cluster.targets.enumerated() where !list.endpoints.contains(where: { $0.target == index }) {
+                all.append(
+                    TargetHealth(upstream: cluster.name, target: "\(target.host):\(target.port)", address: "", state: .dnsError))
+            }
+        }
+        return all
+    }
+}
+
+private final class DrainTimer: EventHandler {
+    private let fire: () -> Void
+    init(_ fire: @escaping () -> Void) { self.fire = fire }
+    override func timedOut() { fire() }
+}
+
+/// A worker's ingredients, carried to its thread.
+private final class WorkerStart: @unchecked Sendable {  // Handed over once; only shared state inside.
+    private let make: () -> Worker
+    private let name: String
+
+    init(
+        index: Int, running: RunningSnapshot, board: HealthBoard, metrics: WorkerMetrics, log: AccessLog?,
+        mailbox: Mailbox<WorkerMessage>, reports: Mailbox<WorkerReport>
+    ) {
+        name = "worker-\(index)"
+        make = {
+            Worker(
+                index: index, running: running, board: board, metrics: metrics, log: log, mailbox: mailbox, reports: reports)
+        }
+    }
+
+    func launch() {
+        var thread = pthread_t()
+        let context = unsafe Unmanaged.passRetained(self).toOpaque()
+        let code = unsafe sys_thread_start(
+            &thread,
+            { context in
+                guard let context = unsafe context else { return nil }
+                let start = unsafe Unmanaged<WorkerStart>.fromOpaque(context).takeRetainedValue()
+                start.make().run()
+                return nil
+            }, context, name)
+        precondition(code == 0, "the kernel refused a thread")
+    }
+}
+
+/// Files of the system, small and read whole.
+enum SystemFile {
+    static func text(_ path: String) -> String {
+        let descriptor = unsafe sys_open(path, O_RDONLY | O_CLOEXEC, 0)
+        guard descriptor >= 0 else { return "" }
+        defer { Socket.close(descriptor) }
+        let buffer = Buffer(capacity: 4096)
+        while buffer.count < 1 << 20 {
+            buffer.reserve(4096)
+            if buffer.appendFrom(limit: buffer.free, { Int(sys_read(descriptor, $0, $1)) }) <= 0 { break }
+        }
+        return buffer.readable.string
+    }
+}
+
+/// The process's memory.
+enum Memory {
+    /// Hands freed pages back to the kernel, after work that made many.
+    static func giveBack() { malloc_trim(0) }
+
+    /// Resident bytes; 0: unknown.
+    static var resident: Int {
+        let fields = SystemFile.text("/proc/self/statm").split(separator: " ")
+        return fields.count > 1 ? (Int(fields[1]) ?? 0) * Int(sysconf(Int32(_SC_PAGESIZE))) : 0
+    }
+}

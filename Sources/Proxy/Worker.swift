@@ -1,0 +1,280 @@
+// One thread of the data plane: its loop, its connections, its view of the configuration.
+
+import Bytes
+import CSystem
+import Engine
+import HTTP
+import Snapshot
+import Synchronization
+import Telemetry
+
+/// What control tells a worker.
+enum WorkerMessage: Sendable {
+    case adopt(RunningSnapshot)
+    case endpoints(ClusterDirectory.Update)
+    /// Accept from these sockets, and no longer from those it had.
+    case listen([WorkerSocket])
+    case log(AccessLog?)
+    /// Stop accepting; end when the last exchange has.
+    case drain
+    /// End now.
+    case stop
+}
+
+/// A listening socket given to a worker, which owns the descriptor.
+struct WorkerSocket: Sendable {
+    var address: String
+    var port: Int
+    var descriptor: Int32
+}
+
+/// What a worker tells control.
+enum WorkerReport: Sendable {
+    case adopted(worker: Int, revision: UInt64)
+    case drained(worker: Int)
+}
+
+/// Small counters without a metric family of their own name yet.
+struct WorkerTallies {
+    var rejected = [Int](repeating: 0, count: RequestFault.allCases.count)
+    var tlsHandshakeFailures = 0
+    var unrouted = 0
+    var upstreamFailures = 0
+}
+
+/// A worker. Everything it holds is touched on its thread alone.
+final class Worker {
+    let index: Int
+    let loop = EventLoop()
+    let buffers = BufferPool(limit: 512)
+    let metrics: WorkerMetrics
+    /// For one read and what is done with it at once.
+    let scratch = Buffer(capacity: 64 * 1024)
+    /// For one message and its sending.
+    let output = Buffer(capacity: 32 * 1024)
+    var counters = WorkerTallies()
+    private(set) var running: RunningSnapshot
+    private(set) var isDraining = false
+    private(set) var lane: AccessLog.Lane?
+    private var log: AccessLog?
+    private var slots: RouteSlots
+    private let board: HealthBoard
+    private let reports: Mailbox<WorkerReport>
+    private var acceptors: [Acceptor] = []
+    private var clients: [ObjectIdentifier: ClientConnection] = [:]
+    private var spare: [Exchange] = []
+    private var clusters: [WorkerCluster?] = []
+    private var clustersByID: [ID: WorkerCluster] = [:]
+    private var endpoints: [EndpointList]
+    private var idState: (UInt64, UInt64)
+    private var entities: LogFragments
+
+    private static let spareMax = 1024
+
+    init(
+        index: Int, running: RunningSnapshot, board: HealthBoard, metrics: WorkerMetrics, log: AccessLog?,
+        mailbox: Mailbox<WorkerMessage>, reports: Mailbox<WorkerReport>
+    ) {
+        self.index = index
+        self.running = running
+        self.board = board
+        self.metrics = metrics
+        self.log = log
+        lane = log?.lanes[index]
+        self.reports = reports
+        slots = RouteSlots(count: running.snapshot.routes.count)
+        clusters = Array(repeating: nil, count: running.snapshot.clusters.count)
+        endpoints = running.endpoints
+        entities = LogFragments(running)
+        idState = (UInt64.random(in: 1 ... .max), UInt64.random(in: 1 ... .max))
+        mailbox.attach(to: loop) { [unowned self] message in self.take(message) }
+    }
+
+    /// Runs until told to stop, on the calling thread.
+    func run() {
+        reports.send(.adopted(worker: index, revision: running.snapshot.revision))
+        loop.run()
+    }
+
+    // MARK: Messages
+
+    private func take(_ message: WorkerMessage) {
+        switch message {
+        case .adopt(let next): adopt(next)
+        case .endpoints(let update): adopt(update)
+        case .listen(let sockets): listen(sockets)
+        case .log(let next):
+            log = next
+            lane = next?.lanes[index]
+        case .drain: drain()
+        case .stop: loop.stop()
+        }
+    }
+
+    /// From the next request on, everything follows the new snapshot.
+    private func adopt(_ next: RunningSnapshot) {
+        running = next
+        endpoints = next.endpoints
+        slots = RouteSlots(count: next.snapshot.routes.count)
+        entities = LogFragments(next)
+        clusters = Array(repeating: nil, count: next.snapshot.clusters.count)
+        var kept: [ID: WorkerCluster] = [:]
+        if !clustersByID.isEmpty {
+            let current = ObjectIdentifier(next)
+            for (position, cluster) in next.snapshot.clusters.enumerated() {
+                guard let known = clustersByID.removeValue(forKey: cluster.id) else { continue }
+                known.update(cluster, list: next.endpoints[position])
+                known.dropStaleProfiles(current)
+                clusters[position] = known
+                kept[cluster.id] = known
+            }
+            for removed in clustersByID.values { removed.dropAll() }
+        }
+        clustersByID = kept
+        metrics.count(.snapshots)
+        reports.send(.adopted(worker: index, revision: next.snapshot.revision))
+    }
+
+    private func adopt(_ update: ClusterDirectory.Update) {
+        guard update.revision == running.snapshot.revision, endpoints.indices.contains(update.cluster) else { return }
+        endpoints[update.cluster] = update.list
+        clusters[update.cluster]?.update(list: update.list)
+    }
+
+    private func listen(_ sockets: [WorkerSocket]) {
+        for acceptor in acceptors { acceptor.close() }
+        acceptors = []
+        guard !isDraining else {
+            for socket in sockets { Socket.close(socket.descriptor) }
+            return
+        }
+        for socket in sockets {
+            let address = socket.address
+            let port = socket.port
+            let acceptor = Acceptor(loop: loop, listener: socket.descriptor) { [unowned self] descriptor, peer in
+                self.accepted(descriptor, peer, address, port)
+            }
+            if let acceptor { acceptors.append(acceptor) } else { Socket.close(socket.descriptor) }
+        }
+    }
+
+    private func accepted(_ descriptor: Int32, _ peer: SocketAddress, _ address: String, _ port: Int) {
+        guard clients.count < running.settings.connectionLimit, let listener = running.listener(address: address, port: port)
+        else {
+            metrics.count(.refused)
+            return Socket.close(descriptor)
+        }
+        metrics.count(.accepted)
+        let client = ClientConnection(worker: self, listener: listener, peer: peer)
+        clients[ObjectIdentifier(client)] = client
+        client.start(descriptor, server: listener.tls)
+    }
+
+    func clientClosed(_ client: ClientConnection) {
+        guard clients.removeValue(forKey: ObjectIdentifier(client)) != nil else { return }
+        metrics.count(.closed)
+        if isDraining, clients.isEmpty { reports.send(.drained(worker: index)) }
+    }
+
+    // MARK: Draining
+
+    private func drain() {
+        isDraining = true
+        for acceptor in acceptors { acceptor.close() }
+        acceptors = []
+        // A connection in the middle of a request ends with its response.
+        for client in Array(clients.values) where client.isIdle { client.close(linger: false) }
+        for cluster in clustersByID.values { cluster.dropAll() }
+        if clients.isEmpty { reports.send(.drained(worker: index)) }
+    }
+
+    // MARK: For exchanges
+
+    func takeExchange() -> Exchange {
+        guard let exchange = spare.popLast() else { return Exchange(worker: self, running: running) }
+        exchange.reset(running)
+        return exchange
+    }
+
+    func giveExchange(_ exchange: Exchange) {
+        if spare.count < Self.spareMax { spare.append(exchange) }
+    }
+
+    /// The cluster's state on this worker; made at its first request.
+    func cluster(_ snapshot: RunningSnapshot, _ position: Int) -> WorkerCluster {
+        if snapshot === running, let known = clusters[position] { return known }
+        let config = snapshot.snapshot.clusters[position]
+        if let known = clustersByID[config.id] { return known }
+        let isCurrent = snapshot === running
+        let list = isCurrent ? endpoints[position] : snapshot.endpoints[position]
+        let made = WorkerCluster(config, list: list, worker: self, board: board)
+        if isCurrent {
+            clusters[position] = made
+            clustersByID[config.id] = made
+        }
+        return made
+    }
+
+    /// 32 hexadecimal digits, different for every request of every worker (xorshift128+).
+    func writeRequestID(to out: Buffer) {
+        var a = idState.0
+        let b = idState.1
+        idState.0 = b
+        a ^= a << 23
+        a ^= a >> 17 ^ b ^ b >> 26
+        idState.1 = a
+        out.append(hex: a &+ b, digits: 16)
+        out.append(hex: b, digits: 16)
+    }
+
+    func slot(of route: Int) -> WorkerMetrics.Slot {
+        let running = running
+        return slots.slot(route, metrics) {
+            let route = running.snapshot.routes[route]
+            let service = route.service >= 0 ? running.snapshot.services[route.service] : nil
+            return (
+                service.map { $0.name.isEmpty ? $0.host : $0.name } ?? "",
+                route.name.isEmpty ? route.id.description : route.name
+            )
+        }
+    }
+
+    /// The series of requests that match no route.
+    lazy var unroutedSlot = metrics.slot(service: .empty, route: .empty)
+
+    /// The JSON that log records carry for these entities; made on first use.
+    func fragments(_ snapshot: RunningSnapshot) -> LogFragments {
+        snapshot === running ? entities : LogFragments(snapshot)
+    }
+}
+
+/// JSON of routes, services and consumers for the log, made when first needed.
+final class LogFragments {
+    private unowned let running: RunningSnapshot
+    private var routes: [Int: [UInt8]] = [:]
+    private var services: [Int: [UInt8]] = [:]
+    private var consumers: [Int: [UInt8]] = [:]
+
+    init(_ running: RunningSnapshot) { self.running = running }
+
+    func route(_ index: Int) -> [UInt8] {
+        if let known = routes[index] { return known }
+        let made = LogEntities.route(running.snapshot.routes[index], in: running.snapshot)
+        routes[index] = made
+        return made
+    }
+
+    func service(_ index: Int) -> [UInt8] {
+        if let known = services[index] { return known }
+        let made = LogEntities.service(running.snapshot.services[index])
+        services[index] = made
+        return made
+    }
+
+    func consumer(_ index: Int) -> [UInt8] {
+        if let known = consumers[index] { return known }
+        let made = LogEntities.consumer(running.snapshot.consumers[index])
+        consumers[index] = made
+        return made
+    }
+}
