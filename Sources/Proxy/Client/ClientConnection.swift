@@ -40,6 +40,8 @@ final class ClientConnection: StreamConnection {
 
     static let lingerMilliseconds: Int64 = 2000
     static let lingerBytes = 1 << 20
+    /// Bytes of answers that may wait for the client before its next request is looked at.
+    static let pipelinedOutputMax = 64 * 1024
 
     init(worker: Worker, listener: RunningListener, peer: SocketAddress) {
         self.worker = worker
@@ -81,8 +83,9 @@ final class ClientConnection: StreamConnection {
     override func ready(_ events: Readiness) {
         super.ready(events)
         if pendingOutput > 0 {
+            let waiting = pendingOutput
             guard flush() else { return abort() }
-            if pendingOutput == 0 { drained() }
+            if pendingOutput == 0 { drained() } else if pendingOutput < waiting { progressed() }
         }
         if !events.isDisjoint(with: [.failed, .hungUp]) {
             switch phase {
@@ -111,7 +114,17 @@ final class ClientConnection: StreamConnection {
         case .closing(let linger): finish(linger: linger)
         case .exchange: exchange?.clientWritable()
         case .tunnel: tunnelPeer?.clientDrained()
-        case .handshake, .idle, .head, .lingering, .closed: break
+        case .idle: loop.setDeadline(self, loop.now + Int64(worker.running.settings.idleTimeout))
+        case .handshake, .head, .lingering, .closed: break
+        }
+    }
+
+    /// The peer took some of what waits: a slow reader is not a silent one.
+    private func progressed() {
+        switch phase {
+        case .idle, .exchange, .closing:
+            loop.setDeadline(self, loop.now + Int64(worker.running.settings.bodyTimeout))
+        case .handshake, .head, .lingering, .tunnel, .closed: break
         }
     }
 
@@ -134,6 +147,8 @@ final class ClientConnection: StreamConnection {
     // MARK: Request heads
 
     private func readHead() {
+        // Who pipelines must also read: answers do not pile up here.
+        guard pendingOutput < Self.pipelinedOutputMax else { return }
         while true {
             if let input, !input.isEmpty, parseHead(input) { return }
             guard mayRead else { return rest() }
@@ -143,7 +158,9 @@ final class ClientConnection: StreamConnection {
             case .bytes:
                 if case .idle = phase { headBegan() }
             case .wouldBlock: return rest()
-            case .ended, .failed: return abort()
+            // A client may finish sending before it has read its answers.
+            case .ended: return pendingOutput > 0 ? close(linger: false) : abort()
+            case .failed: return abort()
             }
         }
     }
@@ -243,7 +260,8 @@ final class ClientConnection: StreamConnection {
             parser.begin(at: 0)
         }
         if peerFinished, input == nil, !mayRead { return close(linger: false) }
-        loop.setDeadline(self, loop.now + Int64(worker.running.settings.idleTimeout))
+        let settings = worker.running.settings
+        loop.setDeadline(self, loop.now + Int64(pendingOutput > 0 ? settings.bodyTimeout : settings.idleTimeout))
         if input != nil || mayRead { loop.callAgain(self) }
     }
 
