@@ -158,6 +158,18 @@ class Connections(WithGateway):
             self.assertEqual(len(client.response().body), len(body))
         self.assertTrue(client.ended())
 
+    def test_who_pipelines_without_reading_is_held_back(self):
+        self.origin.on("/echo", lambda s, h: reply(200, bytes(10_000)))
+        for path in ("/echo", "/" * 4000):
+            before = self.gateway.resident()
+            client = self.client(receive_buffer=4096)
+            client.socket.settimeout(0.5)
+            request, sent = f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode() * 100, 0
+            with self.assertRaises(TimeoutError):
+                while sent < 200 << 20:
+                    sent += client.socket.send(request)
+            self.assertLess(self.gateway.resident() - before, 4 << 20)
+
     def test_a_reset_client_ends_the_upstream_request(self):
         gone = threading.Event()
 
