@@ -197,8 +197,15 @@ public final class ProxyProcess: ControlOwner {
         channel?.applied(revision)
     }
 
-    public func drain(timeout: Int) {
-        guard drainTimer == nil else { return }
+    public func drain(timeout: Int, isReplaced: Bool) {
+        // Held here, they would go on taking connections that nobody accepts. Shared ones stay with whoever shares them.
+        for entry in sockets { Socket.close(entry.descriptor) }
+        sockets = []
+        if let drainTimer {
+            // Replaced first, and then the whole gateway stops.
+            loop.setDeadline(drainTimer, loop.now + Int64(max(1, timeout)))
+            return tell(.drain(isReplaced: isReplaced))
+        }
         for acceptor in statusAcceptors { acceptor.close() }
         statusAcceptors = []
         let timer = DrainTimer { [unowned self] in self.end() }
@@ -206,7 +213,7 @@ public final class ProxyProcess: ControlOwner {
         loop.setDeadline(timer, loop.now + Int64(max(1, timeout)))
         notDrained = mailboxes.count
         if notDrained == 0 { return end() }
-        tell(.drain)
+        tell(.drain(isReplaced: isReplaced))
     }
 
     private func end() {

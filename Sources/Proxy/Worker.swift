@@ -15,8 +15,8 @@ enum WorkerMessage: Sendable {
     /// Accept from these sockets, and no longer from those it had.
     case listen([WorkerSocket])
     case log(AccessLog?)
-    /// Stop accepting; end when the last exchange has.
-    case drain
+    /// Stop accepting; end when the last exchange has. `isReplaced`: idle clients may ask once more.
+    case drain(isReplaced: Bool)
     /// End now.
     case stop
 }
@@ -55,6 +55,9 @@ final class Worker {
     var counters = WorkerTallies()
     private(set) var running: RunningSnapshot
     private(set) var isDraining = false
+    /// Draining, and nobody else serves: idle clients are sent away.
+    private(set) var closesIdleClients = false
+    private var hasDrained = false
     private(set) var lane: AccessLog.Lane?
     private var log: AccessLog?
     private var slots: RouteSlots
@@ -106,7 +109,7 @@ final class Worker {
         case .log(let next):
             log = next
             lane = next?.lanes[index]
-        case .drain: drain()
+        case .drain(let isReplaced): drain(isReplaced: isReplaced)
         case .stop: loop.stop()
         }
     }
@@ -173,19 +176,27 @@ final class Worker {
     func clientClosed(_ client: ClientConnection) {
         guard clients.removeValue(forKey: ObjectIdentifier(client)) != nil else { return }
         metrics.count(.closed)
-        if isDraining, clients.isEmpty { reports.send(.drained(worker: index)) }
+        reportDrained()
     }
 
     // MARK: Draining
 
-    private func drain() {
+    private func reportDrained() {
+        guard isDraining, clients.isEmpty, !hasDrained else { return }
+        hasDrained = true
+        reports.send(.drained(worker: index))
+    }
+
+    private func drain(isReplaced: Bool) {
         isDraining = true
+        closesIdleClients = !isReplaced
         for acceptor in acceptors { acceptor.close() }
         acceptors = []
-        // A connection in the middle of a request ends with its response.
-        for client in Array(clients.values) where client.isIdle { client.close(linger: false) }
+        // A connection in the middle of a request ends with its response. An idle one may have a request
+        // on its way: where another process serves too, that one is still answered, as the last.
+        if closesIdleClients { for client in Array(clients.values) where client.isIdle { client.close(linger: false) } }
         for cluster in clustersByID.values { cluster.dropAll() }
-        if clients.isEmpty { reports.send(.drained(worker: index)) }
+        reportDrained()
     }
 
     // MARK: For exchanges

@@ -21,6 +21,8 @@ final class ClientConnection: StreamConnection {
     private var requests = 0
     private var discarded = 0
     private var tunnelPeer: UpstreamConnection?
+    /// What the kernel held for the client when its time was up last; nil: it took something since.
+    private var heldOutput: Int?
     /// TLS server name as sent, for routing.
     private(set) var serverName: [UInt8] = []
 
@@ -121,6 +123,7 @@ final class ClientConnection: StreamConnection {
 
     /// The peer took some of what waits: a slow reader is not a silent one.
     private func progressed() {
+        heldOutput = nil
         switch phase {
         case .idle, .exchange, .closing:
             loop.setDeadline(self, loop.now + Int64(worker.running.settings.bodyTimeout))
@@ -250,7 +253,7 @@ final class ClientConnection: StreamConnection {
             input = overflow
             self.overflow = nil
         }
-        guard keep, !worker.isDraining else { return close(linger: linger) }
+        guard keep, !worker.closesIdleClients else { return close(linger: linger) }
         phase = .idle
         if let input, input.isEmpty {
             worker.buffers.give(input)
@@ -311,7 +314,19 @@ final class ClientConnection: StreamConnection {
         worker.clientClosed(self)
     }
 
+    /// The kernel tells of progress only in large steps; a slow reader whose time is up may still be
+    /// reading. Who takes nothing for two timeouts in a row is gone.
+    private func isStillReading() -> Bool {
+        guard pendingOutput > 0 else { return false }
+        let held = unacknowledgedOutput
+        guard held > 0, held < heldOutput ?? .max else { return false }
+        heldOutput = held
+        loop.setDeadline(self, loop.now + Int64(worker.running.settings.bodyTimeout))
+        return true
+    }
+
     override func timedOut() {
+        if isStillReading() { return }
         switch phase {
         case .handshake, .idle, .closing, .lingering, .tunnel: abort()
         case .head:

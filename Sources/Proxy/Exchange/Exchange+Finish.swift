@@ -13,6 +13,7 @@ extension Exchange {
         isLocalReply = true
         stage = .responding
         settleRequestBody()
+        if worker.isDraining { keepsClient = false }
         runResponseFilters()
         let out = worker.output
         out.clear()

@@ -112,8 +112,10 @@ public enum ControlMessage: Sendable, Equatable {
     case listen([ListenSocket])
     /// A whole `Snapshot` in its wire form.
     case apply(revision: UInt64, snapshot: [UInt8])
-    /// Stop accepting, finish what was begun, and end after at most `timeout` milliseconds.
-    case drain(timeout: Int)
+    /// Stop accepting, finish what was begun, and end after at most `timeout` milliseconds. `isReplaced`:
+    /// another process serves the same sockets, so idle clients may have one more request answered
+    /// instead of losing it to a closing connection.
+    case drain(timeout: Int, isReplaced: Bool)
     case reopenLogs
 
     // Command line to supervisor, and back.
@@ -144,7 +146,8 @@ extension ControlMessage {
         case .apply(let revision, let snapshot):
             // The revision first, so that it is known although the snapshot may be broken.
             out.put(6, message: Configuration(revision: revision, snapshot: snapshot))
-        case .drain(let timeout): out.put(7, message: Outcome(revision: UInt64(max(0, timeout))))
+        case .drain(let timeout, let isReplaced):
+            out.put(7, message: Outcome(revision: UInt64(max(0, timeout)), text: isReplaced ? "replaced" : ""))
         case .reopenLogs: out.put(8, message: Outcome())
         case .command(let command): out.put(9, command)
         case .report(let succeeded, let text):
@@ -180,7 +183,7 @@ extension ControlMessage {
             return .apply(revision: configuration.revision, snapshot: configuration.snapshot)
         case 7:
             let outcome: Outcome = try reader.message()
-            return .drain(timeout: Int(clamping: outcome.revision))
+            return .drain(timeout: Int(clamping: outcome.revision), isReplaced: !outcome.text.isEmpty)
         case 8:
             try reader.skip()
             return .reopenLogs

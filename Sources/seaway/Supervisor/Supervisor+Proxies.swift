@@ -242,7 +242,8 @@ extension Supervisor {
         proxy.role = .draining
         let timeout = plan.settings.drainTimeout
         if let link = proxy.link {
-            link.send(.drain(timeout: timeout))
+            let isReplaced = if case .stopping = phase { false } else { true }
+            link.send(.drain(timeout: timeout, isReplaced: isReplaced))
         } else {
             proxy.signal(SIGTERM)
         }
