@@ -78,6 +78,8 @@ let package = Package(
             dependencies: ["Proxy", "Engine", "Snapshot", "Telemetry", "Bytes", "CSystem"],
             swiftSettings: strict),
 
+        suite("Bytes", ["Bytes"]),
+        suite("HTTP", ["HTTP", "Bytes"]),
         suite("Telemetry", ["Telemetry", "HTTP", "Snapshot", "Bytes", "CSystem"]),
         .executableTarget(
             name: "telemetry-bench", dependencies: ["Telemetry", "HTTP", "Snapshot", "Bytes", "CSystem"],
