@@ -73,6 +73,9 @@ let package = Package(
             dependencies: ["Proxy", "Engine", "Snapshot", "Telemetry", "Bytes", "CSystem"],
             swiftSettings: strict),
 
-        suite("Routing", ["Snapshot", "Bytes", "CSystem"]),
+        .executableTarget(
+            name: "router-bench", dependencies: ["Snapshot", "Bytes", "CSystem"], path: "Benchmarks/Routing",
+            swiftSettings: strict),
+        suite("Routing", ["Snapshot", "Explain", "Bytes", "CSystem"]),
     ]
 )
