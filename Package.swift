@@ -94,5 +94,9 @@ let package = Package(
         .executableTarget(
             name: "load-bench", dependencies: ["Compile", "Dialects", "Model", "Snapshot", "Bytes"],
             path: "Benchmarks/load", swiftSettings: strict),
+        .executableTarget(
+            name: "router-bench", dependencies: ["Snapshot", "Bytes", "CSystem"], path: "Benchmarks/Routing",
+            swiftSettings: strict),
+        suite("Routing", ["Snapshot", "Explain", "Bytes", "CSystem"]),
     ]
 )
