@@ -125,6 +125,7 @@ import Testing
 /// A TCP server on the test's loop that answers every connection with `answer` (nil: says nothing).
 private final class ProbeServer: EventHandler {
     var answer: String?
+    var tls: TLSServer?
     private(set) var requests: [String] = []
     let address: SocketAddress
     private let loop: EventLoop
@@ -151,6 +152,7 @@ private final class ProbeServer: EventHandler {
             connection.server = self
             connections.append(connection)
             _ = connection.attach(socket)
+            connection.tls = tls?.session(socket)
         }
     }
 
@@ -160,6 +162,9 @@ private final class ProbeServer: EventHandler {
 
         override func ready(_ events: Readiness) {
             super.ready(events)
+            if let tls, !tls.isEstablished {
+                guard tls.handshake() == .bytes(0) else { return }
+            }
             while mayRead, case .bytes = receive(into: input, limit: 4096) {}
             guard let server, input.readable.ends(with: Bytes("\r\n\r\n")) else { return }
             server.requests.append(input.readable.string)
@@ -255,6 +260,31 @@ private final class ProbeServer: EventHandler {
         _ = silent.directory.adopt(snapshot, now: silent.loop.nowNanoseconds)
         #expect(silent.loop.run { !silent.isAvailable(0) })
         #expect(silent.board.state(silent.directory.lists[0].endpoints[0].cell).timeouts == 1)
+    }
+
+    @Test("an https probe checks the server's certificate unless told not to", arguments: [true, false])
+    func https(_ verify: Bool) throws {
+        var site = Site([])
+        let server = try ProbeServer(site.loop, answer: "HTTP/1.1 200 OK\r\n\r\n")
+        defer { server.stop() }
+        server.tls = try TLSServer(identities: [], names: [], clientAuthorities: "", tickets: TicketKeys(), failed: { _, _ in })
+        var target = Target()
+        target.host = "127.0.0.1"
+        target.port = Int(server.address.port)
+        site.cluster.targets = [target]
+        site.cluster.health.activeKind = .https
+        site.cluster.health.activeVerifyCertificate = verify
+        site.cluster.health.activeTimeout = 5
+        var snapshot = Snapshot()
+        snapshot.clusters = [site.cluster]
+        _ = site.directory.adopt(snapshot, now: site.loop.nowNanoseconds)
+        if verify {
+            #expect(site.loop.run { !site.isAvailable(0) })
+            #expect(server.requests.isEmpty)
+        } else {
+            #expect(site.loop.run { server.requests.count >= 2 })
+            #expect(site.isAvailable(0))
+        }
     }
 
     @Test("a tcp probe only connects, and an https probe of a plain server fails its handshake", arguments: [(ProbeKind.tcp, true), (.https, false)])

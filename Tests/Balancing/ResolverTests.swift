@@ -114,7 +114,7 @@ private func addresses(_ answer: NameAnswer) -> [String] {
         #expect(answer == .unknown(.notFound))
     }
 
-    @Test("short names are completed with search domains, and a missing name is asked for once")
+    @Test("short names are completed with search domains, and a missing name is not asked for again as AAAA")
     func search() throws {
         let (answer, questions) = try resolve("web", ["web.two.test/1": .a("10.0.0.6")]) {
             $0.search = ["one.test", "two.test"]
@@ -124,7 +124,7 @@ private func addresses(_ answer: NameAnswer) -> [String] {
         #expect(questions == ["web.one.test/1", "web.two.test/1"])
         let (missing, asked) = try resolve("nowhere", [:]) { $0.search = ["one.test"] }
         #expect(missing == .unknown(.notFound))
-        #expect(asked == ["nowhere.one.test/33", "nowhere/33"])
+        #expect(asked == ["nowhere.one.test/33", "nowhere/33", "nowhere.one.test/1", "nowhere/1"])
         let (absolute, once) = try resolve("web.", ["web/1": .a("10.0.0.7")]) { $0.search = ["one.test"] }
         #expect(addresses(absolute) == ["10.0.0.7"])
         #expect(once == ["web/33", "web/1"])
@@ -150,9 +150,16 @@ private func addresses(_ answer: NameAnswer) -> [String] {
         #expect(answer == .unknown(.noAnswer))
     }
 
+    @Test("what is said about SRV, or not said, does not hide a name's addresses", arguments: [0, 1, 2])
+    func srvDenied(_ kind: Int) throws {
+        let denial = [Answer.code(3), .code(2), .silence][kind]
+        let (answer, _) = try resolve("web", ["web/33": denial, "web/1": .a("172.18.0.2")])
+        #expect(addresses(answer) == ["172.18.0.2"])
+    }
+
     @Test("a server that says nothing ends in no answer")
     func silence() throws {
-        let (answer, _) = try resolve("api.test", ["api.test/33": .silence])
+        let (answer, _) = try resolve("api.test", ["api.test/33": .silence, "api.test/1": .silence])
         #expect(answer == .unknown(.noAnswer))
     }
 
@@ -300,7 +307,9 @@ private func addresses(_ answer: NameAnswer) -> [String] {
 
     @Test("at most 64 names are resolved at a time; the others follow as answers come")
     func concurrency() {
-        var table = NameTable(DNSConfiguration())
+        var configuration = DNSConfiguration()
+        configuration.order = [.a]
+        var table = NameTable(configuration)
         for i in 0..<100 { table.watch("n\(i).test", now: 0) }
         let first = table.start(now: 0)
         #expect(first.count == 64)
