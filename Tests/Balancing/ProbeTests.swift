@@ -396,6 +396,38 @@ private final class ProbeServer: EventHandler {
         #expect(board.state(key) == nil)
     }
 
+    @Test("a reload that does not touch a cluster keeps its very list, and with it ring and turns")
+    func untouched() {
+        let loop = EventLoop()
+        let board = HealthBoard(capacity: 64)
+        let directory = ClusterDirectory(resolver: Resolver(DNSConfiguration(), loop: loop), board: board)
+        let one = cluster(1, [("10.0.0.1", 80, 1), ("10.0.0.2", 80, 1)]) { $0.algorithm = .consistentHashing }
+        let two = cluster(2, [("10.0.0.3", 80, 1)])
+        let first = directory.adopt(snapshot(1, [one, two]), now: 0)
+        let balancer = Balancer(cluster: one, list: first[0], board: board, worker: 0, now: 0)
+        var changed = two
+        changed.targets[0].weight = 9
+        let second = directory.adopt(snapshot(2, [changed, one]), now: 0)
+        #expect(second[1] === first[0])
+        #expect(second[0] !== first[1])
+        #expect(second[0].endpoints.map(\.weight) == [9])
+        #expect(second[0].endpoints[0].cell == first[1].endpoints[0].cell)
+        guard case .endpoint(let before) = balancer.pick(hash: 7, excluding: Tried(), now: 0) else {
+            Issue.record("nothing picked")
+            return
+        }
+        balancer.update(cluster: one, list: second[1], now: 0)
+        guard case .endpoint(let after) = balancer.pick(hash: 7, excluding: Tried(), now: 0) else {
+            Issue.record("nothing picked")
+            return
+        }
+        #expect(before.serial == after.serial)
+        // Settings alone also take effect: without health checks the cells go.
+        var plain = one
+        plain.health = HealthChecks()
+        #expect(directory.adopt(snapshot(3, [plain]), now: 0)[0].endpoints.allSatisfy { $0.cell == -1 })
+    }
+
     @Test("hosts: the target's name, the SRV name with use_srv_name, the upstream's own, ports where they are not usual")
     func hosts() {
         func endpoint(_ port: UInt16, record: String? = nil, host: String = "", useSRV: Bool = false) -> Endpoint {

@@ -150,7 +150,7 @@ final class Balancer {
     func update(cluster: Cluster, list: EndpointList, now: Int64) {
         algorithm = cluster.algorithm
         policy = HealthPolicy(cluster.health)
-        adopt(list, now: now)
+        if list === self.list { refresh(now: now) } else { adopt(list, now: now) }
     }
 
     /// Adopts new endpoints only (a DNS answer).
