@@ -1,8 +1,8 @@
 // The `seaway` command: where arguments become commands and errors become exit codes.
 
-import Snapshot
 import ArgumentParser
 import CSystem
+import Snapshot
 
 @main
 struct Seaway: ParsableCommand {
