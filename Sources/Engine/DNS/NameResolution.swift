@@ -100,7 +100,9 @@ struct NameResolution {
     /// What to ask now; nil once there is a result.
     var question: DNSQuestion? {
         guard result == nil else { return nil }
-        if let services { return DNSQuestion(name: alias?.name ?? services.targets[services.next], type: services.type) }
+        if let services {
+            return DNSQuestion(name: alias?.name ?? services.targets[services.next], type: services.type)
+        }
         guard step < steps.count else { return nil }
         return DNSQuestion(name: alias?.name ?? steps[step].name, type: steps[step].type)
     }
@@ -247,7 +249,10 @@ struct NameResolution {
             let addresses = services.found[record.target] ?? []
             for address in addresses {
                 let weight = max(Int(record.weight), 1) * scale / addresses.count
-                all.append(.init(address: address, port: record.port == 0 ? nil : record.port, weight: max(weight, 1), recordName: record.target))
+                all.append(
+                    .init(
+                        address: address, port: record.port == 0 ? nil : record.port, weight: max(weight, 1),
+                        recordName: record.target))
             }
         }
         result = .found(Array(all.sorted().prefix(Self.addressesMax)), ttl: services.ttl, type: .srv)

@@ -121,7 +121,8 @@ final class ClusterDirectory {
 
     private func probe(_ cluster: Cluster, _ list: EndpointList) {
         guard let prober, cluster.isUpstream else { return }
-        let certificate = certificates.indices.contains(cluster.clientCertificate) ? certificates[cluster.clientCertificate] : nil
+        let certificate =
+            certificates.indices.contains(cluster.clientCertificate) ? certificates[cluster.clientCertificate] : nil
         let identity = certificate.map {
             TLSIdentity(
                 chain: $0.chain, key: $0.key, alternativeChain: $0.alternativeChain, alternativeKey: $0.alternativeKey)
@@ -188,7 +189,8 @@ final class ClusterDirectory {
             let weight = target.weight <= 0 ? 0 : address.weight ?? target.weight
             endpoints.append(
                 Endpoint(
-                    address: address.address, port: port, weight: min(max(weight, 0), Endpoint.weightMax), target: index,
+                    address: address.address, port: port, weight: min(max(weight, 0), Endpoint.weightMax),
+                    target: index,
                     targetName: name, targetPort: configuredPort, recordName: address.recordName,
                     hostHeader: cluster.hostHeader, useSRVName: cluster.useSRVName))
         }

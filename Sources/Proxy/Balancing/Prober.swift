@@ -72,7 +72,9 @@ final class Prober {
     private func client(verifies: Bool, _ identity: TLSIdentity?) -> TLSClient? {
         let policy = TLSPolicy(verifies: verifies, chain: identity?.chain ?? "", key: identity?.key ?? "")
         if let known = clients[policy] { return known }
-        guard let fresh = try? TLSClient(verify: verifies, depth: nil, authorities: [], identity: identity) else { return nil }
+        guard let fresh = try? TLSClient(verify: verifies, depth: nil, authorities: [], identity: identity) else {
+            return nil
+        }
         if clients.count >= Self.clientsMax { clients = [:] }
         clients[policy] = fresh
         return fresh
@@ -104,7 +106,8 @@ final class Prober {
                 path: checks.activePath, host: endpoint.host, headers: checks.activeHeaders, into: connection.request)
         }
         connection.tlsClient = target.tls
-        connection.serverName = checks.activeServerName.isEmpty ? endpoint.host.withBytes { $0.string } : checks.activeServerName
+        connection.serverName =
+            checks.activeServerName.isEmpty ? endpoint.host.withBytes { $0.string } : checks.activeServerName
         connection.done = { [weak self] event in self?.finished(probe, event) }
         running[probe.cell] = connection
         connection.start(SocketAddress(endpoint.address, port: endpoint.port))
