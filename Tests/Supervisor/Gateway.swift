@@ -118,7 +118,11 @@ final class GatewayUnderTest {
 
     static let empty = "_format_version: \"3.0\"\n"
 
-    init(_ extra: [String] = [], proxy: String = Programs.double, behaviour: String? = nil, config text: String = empty) throws {
+    /// - Parameter prepare: gets the directory, and may return another configuration file to use.
+    init(
+        _ extra: [String] = [], proxy: String = Programs.double, behaviour: String? = nil, config text: String = empty,
+        prepare: (String) -> String? = { _ in nil }
+    ) throws {
         var template = Array("/tmp/seaway-test-XXXXXX".utf8CString)
         _ = unsafe mkdtemp(&template)
         directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -127,12 +131,13 @@ final class GatewayUnderTest {
         _ = unsafe mkdir(directory + "/state", 0o700)
         writeText(directory + "/config/kong.yml", text)
         if let behaviour { writeText(directory + "/state/double", behaviour) }
+        let config = prepare(directory) ?? directory + "/config/kong.yml"
         arguments =
             [
-                Programs.seaway, "gateway", "run", "--config", directory + "/config/kong.yml", "--http", "127.0.0.1:0",
+                Programs.seaway, "gateway", "run", "--config", config, "--http", "127.0.0.1:0",
                 "--https", "off", "--status", "127.0.0.1:0", "--state-dir", directory + "/state", "--proxy", proxy,
                 "--workers", "2", "--drain-timeout", "10s",
-            ] + extra
+            ] + extra.map { [directory] in $0.replacing("DIRECTORY", with: directory) }
         supervisor = try Program(arguments, in: directory, name: "supervisor-0")
     }
 
@@ -157,6 +162,22 @@ final class GatewayUnderTest {
 
     func waitFor(_ words: String, times: Int = 1) throws {
         try eventually("\"\(words)\" in: \(supervisor.talk)") { supervisor.talk.ranges(of: words).count >= times }
+    }
+
+    /// The process that serves, as the supervisor's story tells it.
+    func servingProcess() throws -> Int32 {
+        let text = try banner()
+        var found: (at: String.Index, pid: Int32)?
+        for words in ["proxy process ", "seaway: proxy "] {
+            for range in text.ranges(of: words) {
+                let rest = text[range.upperBound...]
+                let digits = rest.prefix { $0.isNumber }
+                let isServing = words == "proxy process " || [" serves", " replaces"].contains { rest.dropFirst(digits.count).hasPrefix($0) }
+                guard isServing, let pid = Int32(digits), found.map({ range.lowerBound > $0.at }) ?? true else { continue }
+                found = (range.lowerBound, pid)
+            }
+        }
+        return try #require(found?.pid)
     }
 
     /// One request; the double's answer: which process, which revision.
