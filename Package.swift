@@ -83,6 +83,7 @@ let package = Package(
             name: "telemetry-bench", dependencies: ["Telemetry", "HTTP", "Snapshot", "Bytes", "CSystem"],
             path: "Benchmarks/telemetry", swiftSettings: strict),
         suite("Balancing", ["Proxy", "Engine", "Snapshot", "Bytes", "CSystem"]),
+        suite("Filters", ["Proxy", "HTTP", "Snapshot", "Bytes"]),
         suite("Control", ["Snapshot", "Bytes", "CSystem"]),
         suite("Supervisor", ["seaway", "seaway-proxy", "Snapshot", "Bytes", "CSystem"], exclude: ["double_proxy.py"]),
         suite("Routing", ["Snapshot", "Bytes", "CSystem"]),

@@ -9,6 +9,9 @@ import Telemetry
 extension Exchange {
     private static let interimLimit = 8
 
+    /// The method that the upstream got has no response body.
+    private var isHeadUpstream: Bool { request.method == .head || upstreamMethod.readable == "HEAD" }
+
     /// The upstream's socket has bytes, or has ended.
     func upstreamReadable() {
         switch stage {
@@ -32,7 +35,7 @@ extension Exchange {
         while true {
             if let input = upstream.input, !input.isEmpty {
                 switch upstream.parser.parse(
-                    input, into: response, limits: running.responseLimits, toHead: request.method == .head)
+                    input, into: response, limits: running.responseLimits, toHead: isHeadUpstream)
                 {
                 case .incomplete: break
                 case .failed(let fault): return failUpstream(.malformed(fault))
