@@ -86,11 +86,14 @@ let package = Package(
         suite("Filters", ["Proxy", "HTTP", "Snapshot", "Bytes"]),
         suite("Control", ["Snapshot", "Bytes", "CSystem"]),
         suite("Supervisor", ["seaway", "seaway-proxy", "Snapshot", "Bytes", "CSystem"], exclude: ["double_proxy.py"]),
-        suite("Routing", ["Snapshot", "Bytes", "CSystem"]),
+        suite("Routing", ["Snapshot", "Explain", "Bytes", "CSystem"]),
         suite("Dialects", ["Dialects", "Model", "Bytes"], resources: [.copy("Fixtures")]),
         suite("Compile", ["Compile", "Dialects", "Model", "Snapshot", "Bytes"]),
         .executableTarget(
             name: "load-bench", dependencies: ["Compile", "Dialects", "Model", "Snapshot", "Bytes"],
             path: "Benchmarks/load", swiftSettings: strict),
+        .executableTarget(
+            name: "router-bench", dependencies: ["Snapshot", "Bytes", "CSystem"], path: "Benchmarks/Routing",
+            swiftSettings: strict),
     ]
 )

@@ -84,7 +84,7 @@ struct ReferenceRouter {
         if let first = paths.first {
             if first.hasPrefix("~") {
                 priority += 1 << 51
-                priority += UInt64(route.regexPriority) << 19
+                priority += UInt64(max(0, route.regexPriority)) << 19  // No rule for negative ones.
             } else {
                 priority += UInt64(first.utf8.count)
             }

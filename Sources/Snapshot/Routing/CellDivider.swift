@@ -13,7 +13,7 @@ struct CellDivider {
     /// A condition that one look-up decides.
     struct Key: Hashable {
         var kind: Dimension.Kind
-        var parameter: UInt16
+        var parameter: UInt32
         var text: [UInt8]
     }
 
