@@ -21,9 +21,11 @@ enum Programs {
 
     static var seaway: String { directory + "/seaway" }
     static var proxy: String { directory + "/seaway-proxy" }
-    static var double: String {
-        #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
-            + "/double_proxy.py"
+    static var double: String { beside("double_proxy.py") }
+
+    /// A script of this directory.
+    static func beside(_ name: String) -> String {
+        #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/") + "/" + name
     }
 }
 
@@ -230,8 +232,14 @@ final class Connection {
 
     /// One exchange; its answer must have a Content-Length. `isLast`: the server closes afterwards.
     func get(_ path: String, close: Bool) throws -> (body: String, isLast: Bool) {
-        let head = "GET \(path) HTTP/1.1\r\nHost: localhost\r\n\(close ? "Connection: close\r\n" : "")\r\n"
-        let request = Array(head.utf8)
+        let answer = try exchange(
+            "GET \(path) HTTP/1.1\r\nHost: localhost\r\n\(close ? "Connection: close\r\n" : "")\r\n")
+        return (answer.body, answer.head.lowercased().contains("connection: close"))
+    }
+
+    /// Sends the bytes of a request; the whole answer.
+    func exchange(_ request: String) throws -> (status: Int, head: String, body: String) {
+        let request = Array(request.utf8)
         guard request.withBytes({ sys_send(socket, $0.address, $0.count) }) == request.count else {
             throw TestFailure("send: \(sys_errno())")
         }
@@ -239,12 +247,14 @@ final class Connection {
         while true {
             let text = buffer.readable.string
             if let end = text.firstRange(of: "\r\n\r\n") {
-                let head = text[..<end.lowerBound].lowercased()
+                let head = String(text[..<end.lowerBound])
                 let body = text[end.upperBound...]
-                guard let field = head.firstRange(of: "content-length: "),
-                    let length = Int(head[field.upperBound...].prefix { $0.isNumber })
+                let lower = head.lowercased()
+                guard let field = lower.firstRange(of: "content-length: "),
+                    let length = Int(lower[field.upperBound...].prefix { $0.isNumber }),
+                    let status = Int(head.dropFirst(9).prefix(3))
                 else { throw TestFailure("no length: \(text)") }
-                if body.utf8.count >= length { return (String(body), head.contains("connection: close")) }
+                if body.utf8.count >= length { return (status, head, String(body)) }
             }
             wait(POLLIN)
             buffer.reserve(4096)

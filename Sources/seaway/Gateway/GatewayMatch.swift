@@ -15,7 +15,7 @@ struct GatewayMatch: ParsableCommand {
         discussion: """
             One request:
 
-              seaway gateway match -c kong.yml --host api.example.com --path '/orders/7?full=1'
+              seaway gateway match -c kong.yml --host example.com --path '/orders?id=7'
               seaway gateway match -c kong.yml --method POST --path /login --scheme https \\
                 --header 'x-tenant: blue' --json
 
@@ -23,12 +23,12 @@ struct GatewayMatch: ParsableCommand {
 
               seaway gateway match -c kong.yml --requests requests.jsonl
 
-            A request there is {"method", "host", "path", "scheme", "sni", "headers": {name: [values]}, \\
-            "src", "dst"}; all but "path" may be left out, "host": "" means no Host header, and the port of \\
+            A request there is {"method", "host", "path", "scheme", "sni", "headers": {name: [values]}, \
+            "src", "dst"}; all but "path" may be left out, "host": "" means no Host header, and the port of \
             "dst" is the one the client connected to.
 
-            The routing table is the one that the gateway runs, so the answer is the gateway's. Nothing is \\
-            started or sent. Exit code 0: answered (404 is an answer); 1: the file cannot be used, or a \\
+            The routing table is the one that the gateway runs, so the answer is the gateway's. Nothing is \
+            started or sent. Exit code 0: answered (404 is an answer); 1: the file cannot be used, or a \
             line is no request.
             """)
 

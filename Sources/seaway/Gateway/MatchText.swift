@@ -7,7 +7,8 @@ struct MatchText {
     let console: Console
 
     func text(_ question: MatchQuestion, _ answer: MatchAnswer) -> String {
-        var lines = [console.style(.bold, "\(question.method) \(question.scheme)://\(question.host)\(question.path)")]
+        let place = question.host.isEmpty ? "" : "\(question.scheme)://\(question.host)"
+        var lines = [console.style(.bold, "\(question.method) \(place)\(question.path)")]
         func line(_ name: String, _ value: String?) {
             if let value { lines.append("  \(name)\(String(repeating: " ", count: max(1, 10 - name.count)))\(value)") }
         }
