@@ -235,7 +235,7 @@ final class ClientConnection: StreamConnection {
             input = overflow
             self.overflow = nil
         }
-        guard keep, !worker.isDraining else { return close(linger: linger) }
+        guard keep, !worker.closesIdle else { return close(linger: linger) }
         phase = .idle
         if let input, input.isEmpty {
             worker.buffers.give(input)
