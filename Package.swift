@@ -86,7 +86,7 @@ let package = Package(
         suite("Control", ["Snapshot", "Bytes", "CSystem"]),
         suite("Supervisor", ["seaway", "Snapshot", "Bytes", "CSystem"], exclude: ["double_proxy.py"]),
         suite("Routing", ["Snapshot", "Bytes", "CSystem"]),
-        suite("Dialects", ["Dialects", "Model", "Bytes"], resources: [.copy("Fixtures")]),
+        suite("Dialects", ["Dialects", "Model", "Bytes"], exclude: ["Fixtures"]),
         suite("Compile", ["Compile", "Dialects", "Model", "Snapshot", "Bytes"]),
         .executableTarget(
             name: "load-bench", dependencies: ["Compile", "Dialects", "Model", "Snapshot", "Bytes"],

@@ -7,7 +7,7 @@ public enum EntitySchemas {
         FieldSchema("id", .string, [.form(.uuid)]),
         FieldSchema("created_at", .number),
         FieldSchema("updated_at", .number),
-        FieldSchema("tags", .set(FieldSchema("tag", .string, [.form(.tag)]))),
+        FieldSchema("tags", .set(FieldSchema("", .string, [.form(.tag)]))),
     ]
 
     /// Milliseconds.
