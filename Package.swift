@@ -87,7 +87,7 @@ let package = Package(
         suite("Supervisor", ["seaway", "Snapshot", "Bytes", "CSystem"], exclude: ["double_proxy.py"]),
         suite("Routing", ["Snapshot", "Bytes", "CSystem"]),
         suite("Dialects", ["Dialects", "Model", "Bytes"], exclude: ["Fixtures"]),
-        suite("Compile", ["Compile", "Dialects", "Model", "Snapshot", "Bytes"]),
+        suite("Compile", ["Compile", "Dialects", "Model", "Snapshot", "Bytes"], exclude: ["Golden"]),
         .executableTarget(
             name: "load-bench", dependencies: ["Compile", "Dialects", "Model", "Snapshot", "Bytes"],
             path: "Benchmarks/load", swiftSettings: strict),
