@@ -25,7 +25,8 @@ struct Certificates {
             openssl.currentDirectoryURL = folder
             openssl.standardError = FileHandle.nullDevice
             openssl.arguments = [
-                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj",
+                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+                "-subj",
                 "/CN=\(name)", "-keyout", "\(name).key", "-out", "\(name).pem", "-addext",
                 "basicConstraints=critical,CA:\(isAuthority ? "TRUE" : "FALSE")",
             ]
@@ -57,7 +58,9 @@ func certificates() throws {
         ).map { "\($0.code):\($0.line) \($0.field)" }
     }
     func authority(_ text: String) throws -> [String] {
-        try findings("_format_version: \"3.0\"\nca_certificates:\n- cert: \"\(yaml(text))\"").map { "\($0.code):\($0.line)" }
+        try findings("_format_version: \"3.0\"\nca_certificates:\n- cert: \"\(yaml(text))\"").map {
+            "\($0.code):\($0.line)"
+        }
     }
     #expect(try certificate(made.certificate, made.key) == [])
     #expect(try certificate(made.certificate, made.otherKey) == ["K150:3 key"])

@@ -70,7 +70,8 @@ private func describe(_ snapshot: Snapshot) -> String {
                 + ", probe \(cluster.health.activePath) every \(cluster.health.activeHealthy.interval) s")
     }
     for (index, consumer) in snapshot.consumers.enumerated() {
-        lines.append("consumer \(index) \(consumer.id) \(consumer.username) \(consumer.customID) groups \(consumer.groups)")
+        lines.append(
+            "consumer \(index) \(consumer.id) \(consumer.username) \(consumer.customID) groups \(consumer.groups)")
     }
     for credential in snapshot.keyCredentials { lines.append("key of \(credential.consumer): \(credential.key)") }
     for credential in snapshot.basicCredentials {

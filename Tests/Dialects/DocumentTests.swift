@@ -10,7 +10,8 @@ import Testing
     "plain scalars resolve as Kong's reader resolves them",
     arguments: [
         ("yes", "a boolean (yes)"), ("Off", "a boolean (Off)"), ("017", "an integer"), ("0x1F", "an integer"),
-        ("1_000", "an integer"), ("10:30", "an integer"), ("1.5", "a number"), ("1e3", "a number"), (".inf", "a number"),
+        ("1_000", "an integer"), ("10:30", "an integer"), ("1.5", "a number"), ("1e3", "a number"),
+        (".inf", "a number"),
         ("-0b101", "an integer"), ("99999999999999999999", "a number"), ("[a]", "an array"), ("{a: b}", "a record"),
         ("+12", "an integer"), ("1.", "a number"),
     ])
@@ -23,7 +24,9 @@ func scalars(text: String, kind: String) {
 
 @Test(
     "these plain scalars are strings",
-    arguments: ["y", "n", "NOT", "1.2.3.4", "10.0.0.1:80", "0xZZ", "1:99", "tRue", "12a", "'017'", "\"yes\"", "!!str 12"])
+    arguments: [
+        "y", "n", "NOT", "1.2.3.4", "10.0.0.1:80", "0xZZ", "1:99", "tRue", "12a", "'017'", "\"yes\"", "!!str 12",
+    ])
 func strings(text: String) throws {
     let result = load("_format_version: \"3.0\"\nconsumers:\n- username: \(text)")
     let model = try #require(result.model, "\(result.findings)")
@@ -49,7 +52,8 @@ func refused(text: String, code: String, line: Int) {
     arguments: [
         ("{\"_format_version\": \"3.0\"}", true), ("{\"_format_version\":\t\"3.0\", \"services\": []}", true),
         ("\u{FEFF}{\"_format_version\": \"3.0\"}", true), ("{\"_format_version\": \"3.0\",}", false),
-        ("{'_format_version': '3.0'}", false), ("{\"_format_version\": \"3.0\"", false), ("{\"_format_version\": 03}", false),
+        ("{'_format_version': '3.0'}", false), ("{\"_format_version\": \"3.0\"", false),
+        ("{\"_format_version\": 03}", false),
         ("{\"_format_version\": \"3.0\"} x", false), ("{\"_format_version\": \"\\ud83d\"}", false), ("[[]", false),
         ("{\"_format_version\": \"3.0\", \"_comment\": \"a\nb\"}", false), ("{,}", false), ("{\"a\" 1}", false),
     ])

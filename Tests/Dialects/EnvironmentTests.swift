@@ -4,7 +4,9 @@ import Dialects
 import Model
 import Testing
 
-private func service(_ template: String, _ environment: [String: String] = ["DECK_X": "8080"]) -> (GatewayModel?, [Diagnostic]) {
+private func service(_ template: String, _ environment: [String: String] = ["DECK_X": "8080"]) -> (
+    GatewayModel?, [Diagnostic]
+) {
     load(
         "_format_version: \"3.0\"\nservices:\n- name: a\n  host: a\n  \(template)", environment: environment)
 }

@@ -81,7 +81,10 @@ func fixture(_ fixture: Fixture) throws {
             }
         return "\(finding.code):\(finding.line)\(mark)"
     }
-    #expect(told == fixture.findings, "\(findings.map { "\($0.line):\($0.column) \($0.code) \($0.entity) [\($0.field)] \($0.message) -> \($0.remedy)" }.joined(separator: "\n"))")
+    #expect(
+        told == fixture.findings,
+        "\(findings.map { "\($0.line):\($0.column) \($0.code) \($0.entity) [\($0.field)] \($0.message) -> \($0.remedy)" }.joined(separator: "\n"))"
+    )
     let counts = model.map {
         [$0.services.count, $0.routes.count, $0.upstreams.count, $0.consumers.count, $0.plugins.count]
     }

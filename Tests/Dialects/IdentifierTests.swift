@@ -42,7 +42,8 @@ func transformOff() throws {
         - username: alice
           basicauth_credentials: [{username: alice, password: 3871dc59ef495b47270e3209dca80899e81de3b4}]
         """)
-    #expect(try #require(result.model).basicAuthCredentials[0].passwordHash == "3871dc59ef495b47270e3209dca80899e81de3b4")
+    #expect(
+        try #require(result.model).basicAuthCredentials[0].passwordHash == "3871dc59ef495b47270e3209dca80899e81de3b4")
 }
 
 @Test("routes without names get ids of their content: stable, distinct, independent of their place")

@@ -7,7 +7,8 @@ import Testing
 @Test(
     "a path of format 2.1 becomes the path of 3.0 that means the same",
     arguments: [
-        ("/plain", "/plain"), ("/plain/", "/plain/"), ("/a/./b/../c", "/a/c"), ("/a//b", "/a/b"), ("/%7Euser", "/~user"),
+        ("/plain", "/plain"), ("/plain/", "/plain/"), ("/a/./b/../c", "/a/c"), ("/a//b", "/a/b"),
+        ("/%7Euser", "/~user"),
         ("/a%2fb", "/a%2Fb"), ("/users/\\d+", "~/users/\\d+"), ("/a(b|c)", "~/a(b|c)"), ("/a%2Eb+", "~/a\\.b+"),
         ("/x%41$", "~/xA$"), ("/%28x%29*", "~/%28x%29*"),
     ])
@@ -25,7 +26,8 @@ func normalForm() {
 @Test(
     "services take their parts from url, which wins",
     arguments: [
-        ("http://a", "http", "a", 80, ""), ("https://a/", "https", "a", 443, "/"), ("grpcs://a:50051", "grpcs", "a", 50051, ""),
+        ("http://a", "http", "a", 80, ""), ("https://a/", "https", "a", 443, "/"),
+        ("grpcs://a:50051", "grpcs", "a", 50051, ""),
         ("http://[2001:db8::1]:81/x", "http", "2001:db8::1", 81, "/x"), ("HTTP://a/b?c=d", "http", "a", 80, "/b"),
         ("tcp://10.0.0.1:5432", "tcp", "10.0.0.1", 5432, ""),
     ])
@@ -46,9 +48,10 @@ func references() {
         - {name: a, paths: [/a], service: usres}
         - {name: b, paths: [/b], service: 00000000-0000-0000-0000-000000000001}
         """)
-    #expect(result.findings.map { "\($0.code):\($0.line) \($0.remedy)" } == [
-        "K130:4 did you mean \"users\"?", "K130:5 declare it, or correct the name",
-    ])
+    #expect(
+        result.findings.map { "\($0.code):\($0.line) \($0.remedy)" } == [
+            "K130:4 did you mean \"users\"?", "K130:5 declare it, or correct the name",
+        ])
 }
 
 @Test("a nested entity that names another parent is refused")
@@ -65,9 +68,11 @@ func otherParent() {
     #expect(result.findings.map(\.code) == ["K132"])
 }
 
-@Test("a vault reference is read from the environment", arguments: [
-    ("{vault://env/my-key}", "from-env"), ("{vault://mine/key}", "from-app"), ("{vault://env/json/part}", "inner"),
-])
+@Test(
+    "a vault reference is read from the environment",
+    arguments: [
+        ("{vault://env/my-key}", "from-env"), ("{vault://mine/key}", "from-app"), ("{vault://env/json/part}", "inner"),
+    ])
 func vaults(reference: String, value: String) throws {
     let result = load(
         """
@@ -100,4 +105,16 @@ func pluginConfig() throws {
     #expect(config["redis"]["port"] == .int(1))
     #expect(config["redis"]["database"] == .int(0))
     #expect(config["redis_host"] == .null)
+}
+
+@Test("an anonymous consumer that does not exist is warned of", arguments: [("guest", true), ("nobody", false)])
+func anonymous(name: String, exists: Bool) throws {
+    let result = load(
+        """
+        _format_version: "3.0"
+        consumers: [{username: guest}]
+        plugins: [{name: key-auth, config: {anonymous: \(name)}}]
+        """)
+    #expect(result.model != nil)
+    #expect(result.findings.map { "\($0.code):\($0.line) \($0.severity)" } == (exists ? [] : ["K130:3 warning"]))
 }
