@@ -91,6 +91,10 @@ let package = Package(
         suite("Routing", ["Snapshot", "Explain", "Bytes", "CSystem"]),
         suite("Dialects", ["Dialects", "Model", "Bytes"], resources: [.copy("Fixtures")]),
         suite("Compile", ["Compile", "Dialects", "Model", "Snapshot", "Bytes"]),
+        suite("Supervisor", ["seaway", "seaway-proxy", "Snapshot", "Bytes", "CSystem"], exclude: ["double_proxy.py"]),
+        suite("Routing", ["Snapshot", "Bytes", "CSystem"]),
+        suite("Dialects", ["Dialects", "Model", "Bytes"], exclude: ["Fixtures"]),
+        suite("Compile", ["Compile", "Dialects", "Model", "Snapshot", "Bytes"], exclude: ["Golden"]),
         .executableTarget(
             name: "load-bench", dependencies: ["Compile", "Dialects", "Model", "Snapshot", "Bytes"],
             path: "Benchmarks/load", swiftSettings: strict),
