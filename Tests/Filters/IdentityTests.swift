@@ -7,6 +7,18 @@ import Testing
 
 @testable import Proxy
 
+/// SHA-1 in hexadecimal.
+private func hex(_ text: String) -> String {
+    var hash = SHA1()
+    let input = Buffer()
+    input.append(text)
+    hash.update(input.readable)
+    let digest = hash.finish()
+    let out = Buffer()
+    for i in 0..<20 { out.append(hex: UInt64(digest[i]), digits: 2) }
+    return out.readable.string
+}
+
 @Suite struct CredentialTests {
     private func snapshot() throws -> Snapshot {
         var snapshot = Snapshot()
@@ -66,24 +78,13 @@ import Testing
         (String(repeating: "a", count: 1000), "291e9a6c66994949b57ba5e650361e98fc36b1ba"),
     ])
     func sha1(text: String, digest: String) {
-        var hash = SHA1()
-        text.withBytes { hash.update($0) }
-        let result = hash.finish()
-        let out = Buffer()
-        for i in 0..<20 { out.append(hex: UInt64(result[i]), digits: 2) }
-        #expect(out.readable.string == digest)
+        #expect(hex(text) == digest)
     }
 
     @Test("names and passwords are checked against Kong's stored form, whatever is wrong")
     func passwords() throws {
         var snapshot = try snapshot()
-        var hash = SHA1()
-        "open:sesame".withBytes { hash.update($0) }
-        snapshot.consumers[0].id.description.withBytes { hash.update($0) }
-        let digest = hash.finish()
-        let out = Buffer()
-        for i in 0..<20 { out.append(hex: UInt64(digest[i]), digits: 2) }
-        snapshot.basicCredentials[0].passwordHash = out.readable.string
+        snapshot.basicCredentials[0].passwordHash = hex("open:sesame" + snapshot.consumers[0].id.description)
         let check = { (index: CredentialIndex, name: String, password: String) in
             name.withBytes { name in password.withBytes { index.owner(ofName: name, password: $0)?.consumer } }
         }
