@@ -85,7 +85,7 @@ let package = Package(
         suite("Balancing", ["Proxy", "Engine", "Snapshot", "Bytes", "CSystem"]),
         suite("Filters", ["Proxy", "HTTP", "Snapshot", "Bytes"]),
         suite("Control", ["Snapshot", "Bytes", "CSystem"]),
-        suite("Supervisor", ["seaway", "Snapshot", "Bytes", "CSystem"], exclude: ["double_proxy.py"]),
+        suite("Supervisor", ["seaway", "seaway-proxy", "Snapshot", "Bytes", "CSystem"], exclude: ["double_proxy.py"]),
         suite("Routing", ["Snapshot", "Bytes", "CSystem"]),
         suite("Dialects", ["Dialects", "Model", "Bytes"], resources: [.copy("Fixtures")]),
         suite("Compile", ["Compile", "Dialects", "Model", "Snapshot", "Bytes"]),
