@@ -156,7 +156,8 @@ def run_limits(program):
         config = limited(origin, ("kept", [rate(minute=5)]))
         config["services"][0]["routes"][0].update(ids)
         gateway.reload(config)
-        check("before the reload", [gateway.request("GET", "/kept").status for _ in range(3)] == [200] * 3)
+        before = [gateway.request("GET", "/kept").status for _ in range(3)]
+        check("before the reload", before == [200] * 3, before)
         config["services"][0]["routes"][0]["plugins"] = [rate(minute=4)]
         gateway.reload(config)
         after = [gateway.request("GET", "/kept").status for _ in range(2)]
