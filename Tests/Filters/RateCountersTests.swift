@@ -35,7 +35,10 @@ import Testing
         let limits = limits((.minute, 5))
         for start in [600, 660, 720] {
             var admitted = 0
-            for second in 0..<9 where counters.take(77, limits: limits, windows: windows(limits, second: start + second)).verdict == .admitted {
+            for second in 0..<9
+            where counters.take(77, limits: limits, windows: windows(limits, second: start + second)).verdict
+                == .admitted
+            {
                 admitted += 1
             }
             #expect(admitted == 5)
@@ -48,20 +51,28 @@ import Testing
         let limits = limits((.second, 2), (.hour, 4))
         var admitted: [Int] = []
         for second in 0..<4 {
-            admitted.append((0..<5).filter { _ in counters.take(9, limits: limits, windows: windows(limits, second: 7200 + second)).verdict == .admitted }.count)
+            admitted.append(
+                (0..<5).filter { _ in
+                    counters.take(9, limits: limits, windows: windows(limits, second: 7200 + second)).verdict
+                        == .admitted
+                }.count)
         }
         // Were refusals counted, the hour would be full after the first second.
         #expect(admitted == [2, 2, 0, 0])
     }
 
-    @Test("eight threads share one key and never admit more or fewer than the limits allow",
+    @Test(
+        "eight threads share one key and never admit more or fewer than the limits allow",
         arguments: [(0, 10_000), (700, 10_000), (3, 5), (0, 1)])
     func exactUnderThreads(perMinute: Int, perHour: Int) {
         let counters = RateCounters(capacity: 16)
         let limits = limits((.minute, perMinute), (.hour, perHour))
         let admitted = Atomic<Int>(0)
         onThreads(8) { _ in
-            for _ in 0..<4000 where counters.take(123_456_789, limits: limits, windows: windows(limits, second: 36_000)).verdict == .admitted {
+            for _ in 0..<4000
+            where counters.take(123_456_789, limits: limits, windows: windows(limits, second: 36_000)).verdict
+                == .admitted
+            {
                 admitted.add(1, ordering: .relaxed)
             }
         }
@@ -77,7 +88,9 @@ import Testing
             onThreads(8) { _ in
                 for key in 0..<32 {
                     let name = UInt64(round * 32 + key + 1) &* 0x9E37_79B9_7F4A_7C15
-                    for _ in 0..<2 where counters.take(name, limits: limits, windows: windows(limits, second: 60)).verdict == .admitted {
+                    for _ in 0..<2
+                    where counters.take(name, limits: limits, windows: windows(limits, second: 60)).verdict == .admitted
+                    {
                         admitted.increment(key)
                     }
                 }
@@ -113,7 +126,11 @@ import Testing
     func full() {
         let counters = RateCounters(capacity: 16)
         let limits = limits((.minute, 1))
-        for key in 1...16 { #expect(counters.take(UInt64(key) << 32, limits: limits, windows: windows(limits, second: 120)).verdict == .admitted) }
+        for key in 1...16 {
+            #expect(
+                counters.take(UInt64(key) << 32, limits: limits, windows: windows(limits, second: 120)).verdict
+                    == .admitted)
+        }
         #expect(counters.take(17 << 32, limits: limits, windows: windows(limits, second: 121)).verdict == .full)
         #expect(counters.take(3 << 32, limits: limits, windows: windows(limits, second: 122)).verdict == .refused)
         #expect(counters.take(17 << 32, limits: limits, windows: windows(limits, second: 190)).verdict == .admitted)
