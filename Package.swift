@@ -54,7 +54,7 @@ let package = Package(
 
         // Control plane: intent -> compile -> snapshot.
         module("Model"),
-        module("Dialects", ["Model", "CYAML"]),
+        module("Dialects", ["Model", "Bytes", "CYAML", "CPCRE2"]),
         module("Compile", ["Model", "Snapshot", "Bytes", "COpenSSL"]),
         module("Explain", ["Snapshot", "Bytes"]),
 
@@ -83,8 +83,14 @@ let package = Package(
             name: "telemetry-bench", dependencies: ["Telemetry", "HTTP", "Snapshot", "Bytes", "CSystem"],
             path: "Benchmarks/telemetry", swiftSettings: strict),
         suite("Balancing", ["Proxy", "Engine", "Snapshot", "Bytes", "CSystem"]),
+        suite("Filters", ["Proxy", "HTTP", "Snapshot", "Bytes"]),
         suite("Control", ["Snapshot", "Bytes", "CSystem"]),
-        suite("Supervisor", ["seaway", "Snapshot", "Bytes", "CSystem"], exclude: ["double_proxy.py"]),
+        suite("Supervisor", ["seaway", "seaway-proxy", "Snapshot", "Bytes", "CSystem"], exclude: ["double_proxy.py"]),
         suite("Routing", ["Snapshot", "Bytes", "CSystem"]),
+        suite("Dialects", ["Dialects", "Model", "Bytes"], resources: [.copy("Fixtures")]),
+        suite("Compile", ["Compile", "Dialects", "Model", "Snapshot", "Bytes"]),
+        .executableTarget(
+            name: "load-bench", dependencies: ["Compile", "Dialects", "Model", "Snapshot", "Bytes"],
+            path: "Benchmarks/load", swiftSettings: strict),
     ]
 )

@@ -48,6 +48,17 @@ public final class HeaderBlock {
         return start..<(start + Int(fields[index].valueCount))
     }
 
+    /// The field at `index`, or nil when it was removed; for loops that read all of it.
+    public func field(_ index: Int) -> (id: FieldName, name: Bytes, value: Bytes)? {
+        let field = fields[index]
+        guard field.flags & 2 == 0 else { return nil }
+        let holder = holder(field)
+        return (
+            field.id, holder.bytes(at: Int(field.nameOffset), count: Int(field.nameCount)),
+            holder.bytes(at: Int(field.valueOffset), count: Int(field.valueCount))
+        )
+    }
+
     private func name(_ field: Field) -> Bytes {
         holder(field).bytes(at: Int(field.nameOffset), count: Int(field.nameCount))
     }

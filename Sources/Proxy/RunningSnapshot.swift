@@ -81,7 +81,7 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
         profiles = tls.profiles
         serviceProfiles = tls.byService
         servicePaths = snapshot.services.map { Array($0.path.utf8) }
-        let filters = snapshot.filters.map { FilterFactory.make($0, snapshot: snapshot, shared: shared) }
+        let filters = snapshot.filters.map(FilterFactory(snapshot, shared: shared).make)
         chains = snapshot.chains.map { RunningChain($0.steps.map { Self.step($0, filters) }) }
         headLimits = HeadLimits(
             line: settings.requestLineLimit, head: settings.requestHeadLimit, fields: settings.headerCountLimit)

@@ -50,6 +50,8 @@ public final class AccessLog: @unchecked Sendable {
         public var reopened = 0
         public var reopenFailed = 0
 
+        public init() {}
+
         public var dropped: Int { full + tooLong + failed }
     }
 

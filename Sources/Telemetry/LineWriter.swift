@@ -26,6 +26,12 @@ public struct LineWriter: ~Copyable {
         overflowed = false
     }
 
+    /// Takes back what was written after `count` bytes.
+    public mutating func truncate(to count: Int) {
+        precondition(count >= 0 && count <= self.count)
+        self.count = count
+    }
+
     @inline(__always)
     private mutating func room(_ n: Int) -> Bool {
         if limit - count >= n { return true }
@@ -38,6 +44,14 @@ public struct LineWriter: ~Copyable {
         guard room(1) else { return }
         unsafe base.storeBytes(of: byte, toByteOffset: count, as: UInt8.self)
         count += 1
+    }
+
+    @inline(__always)
+    public mutating func append(_ first: UInt8, _ second: UInt8) {
+        guard room(2) else { return }
+        let pair = UInt16(first) | UInt16(second) << 8
+        unsafe base.storeBytes(of: pair, toByteOffset: count, as: UInt16.self)
+        count += 2
     }
 
     @inline(__always)
@@ -152,23 +166,25 @@ public struct LineWriter: ~Copyable {
     private mutating func appendPlain(_ text: Bytes, lower: Bool) -> Bool {
         let n = text.count
         guard room(n) else { return true }
+        // A local, so that the compiler need not think a store changes where the next one goes.
+        let target = unsafe base + count
         var special: UInt64 = 0
         if n >= 8 {
             var i = 0
             while i <= n - 8 {
-                special |= store8(text.load64(i), at: i, lower: lower)
+                special |= unsafe Self.store8(text.load64(i), target + i, lower)
                 i += 8
             }
-            if i < n { special |= store8(text.load64(n - 8), at: n - 8, lower: lower) }
+            if i < n { special |= unsafe Self.store8(text.load64(n - 8), target + (n - 8), lower) }
         } else if n >= 4 {
-            special |= store4(text.load32(0), at: 0, lower: lower)
-            special |= store4(text.load32(n - 4), at: n - 4, lower: lower)
+            special |= unsafe Self.store4(text.load32(0), target, lower)
+            special |= unsafe Self.store4(text.load32(n - 4), target + (n - 4), lower)
         } else {
             var i = 0
             while i < n {
                 let byte = text[i]
                 if Self.isSpecial(byte) { special = 1 }
-                unsafe base.storeBytes(of: lower ? ASCII.lower(byte) : byte, toByteOffset: count + i, as: UInt8.self)
+                unsafe target.storeBytes(of: lower ? ASCII.lower(byte) : byte, toByteOffset: i, as: UInt8.self)
                 i += 1
             }
         }
@@ -177,19 +193,20 @@ public struct LineWriter: ~Copyable {
         return true
     }
 
-    /// Callers checked that `count + i + 8` is inside the region.
+    /// Callers made room for eight bytes at `target`.
     @inline(__always)
-    private func store8(_ word: UInt64, at i: Int, lower: Bool) -> UInt64 {
-        unsafe base.storeBytes(of: lower ? Self.lower(word) : word, toByteOffset: count + i, as: UInt64.self)
-        return Self.specials(word)
+    private static func store8(_ word: UInt64, _ target: UnsafeMutableRawPointer, _ lower: Bool) -> UInt64 {
+        unsafe target.storeBytes(of: lower ? Self.lower(word) : word, as: UInt64.self)
+        return specials(word)
     }
 
+    /// Callers made room for four bytes at `target`.
     @inline(__always)
-    private func store4(_ half: UInt32, at i: Int, lower: Bool) -> UInt64 {
+    private static func store4(_ half: UInt32, _ target: UnsafeMutableRawPointer, _ lower: Bool) -> UInt64 {
         let word = UInt64(half)
         let shown = lower ? Self.lower(word) : word
-        unsafe base.storeBytes(of: UInt32(truncatingIfNeeded: shown), toByteOffset: count + i, as: UInt32.self)
-        return Self.specials(word | 0x2020_2020_0000_0000)
+        unsafe target.storeBytes(of: UInt32(truncatingIfNeeded: shown), as: UInt32.self)
+        return specials(word | 0x2020_2020_0000_0000)
     }
 
     @inline(__always)

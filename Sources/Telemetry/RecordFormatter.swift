@@ -164,30 +164,76 @@ final class RecordFormatter {
     // MARK: Headers
 
     /// Lower-case names; a name that came several times has an array. Credentials are redacted.
+    ///
+    /// One pass when no name repeats. Otherwise what the pass wrote is taken back, and each name
+    /// looks for its twins.
     private func headers(_ block: HeaderBlock?, into out: inout LineWriter) {
         guard let block else { return out.append("{}") }
-        out.append(0x7B)
+        let start = out.count
+        if headersOnce(block, into: &out) || out.overflowed { return }
+        out.truncate(to: start)
+        headersMerged(block, into: &out)
+    }
+
+    /// False when a name may repeat.
+    private func headersOnce(_ block: HeaderBlock, into out: inout LineWriter) -> Bool {
+        var known: UInt64 = 0
+        var others: (UInt64, UInt64) = (0, 0)
         let last = min(block.count, Self.fieldsMax)
-        let repeats = mark(block, last)
-        var first = true
+        var separator: UInt8 = 0x7B
         var i = 0
         while i < last {
             defer { i += 1 }
-            if block.isRemoved(i) || (repeats && isLaterTwin(block, i)) { continue }
-            out.append(first ? "\"" : ",\"")
-            first = false
-            let id = block.id(i)
-            out.append(jsonLower: block.name(i))
-            if id == .authorization || id == .proxyAuthorization {
+            guard let field = block.field(i) else { continue }
+            if field.id == .other {
+                let hash = Self.mark(field.name) &* 0x9E37_79B9_7F4A_7C15
+                let bits = (UInt64(1) << (hash >> 58), UInt64(1) << (hash >> 52 & 63))
+                if others.0 & bits.0 != 0, others.1 & bits.1 != 0 { return false }
+                others.0 |= bits.0
+                others.1 |= bits.1
+            } else {
+                let bit = UInt64(1) << UInt64(field.id.rawValue & 63)
+                if known & bit != 0 { return false }
+                known |= bit
+            }
+            out.append(separator, 0x22)
+            separator = 0x2C
+            out.append(jsonLower: field.name)
+            if field.id == .authorization || field.id == .proxyAuthorization {
                 out.append("\":\"REDACTED\"")
-            } else if repeats, let twin = twin(block, of: i, from: i + 1, last) {
-                values(block, i, twin, last, into: &out)
             } else {
                 out.append("\":\"")
-                out.append(json: block.value(i))
+                out.append(json: field.value)
                 out.append(0x22)
             }
         }
+        if separator == 0x7B { out.append(0x7B) }
+        out.append(0x7D)
+        return true
+    }
+
+    private func headersMerged(_ block: HeaderBlock, into out: inout LineWriter) {
+        let last = min(block.count, Self.fieldsMax)
+        noteMarks(block, last)
+        var separator: UInt8 = 0x7B
+        var i = 0
+        while i < last {
+            defer { i += 1 }
+            guard let field = block.field(i), !isLaterTwin(block, i) else { continue }
+            out.append(separator, 0x22)
+            separator = 0x2C
+            out.append(jsonLower: field.name)
+            if field.id == .authorization || field.id == .proxyAuthorization {
+                out.append("\":\"REDACTED\"")
+            } else if let twin = twin(block, of: i, from: i + 1, last) {
+                values(block, i, twin, last, into: &out)
+            } else {
+                out.append("\":\"")
+                out.append(json: field.value)
+                out.append(0x22)
+            }
+        }
+        if separator == 0x7B { out.append(0x7B) }
         out.append(0x7D)
     }
 
@@ -205,35 +251,27 @@ final class RecordFormatter {
         out.append("\"]")
     }
 
-    /// Notes a 64-bit mark per field, and says whether two could be equal. Different names may
-    /// share a mark; equal names always do.
-    private func mark(_ block: HeaderBlock, _ last: Int) -> Bool {
+    /// A number that equal names share, and different names rarely.
+    @inline(__always)
+    private static func mark(_ name: Bytes) -> UInt64 {
+        let n = name.count
+        if n == 0 { return 1 << 8 }
+        let first = UInt64(ASCII.lower(name[0]))
+        let middle = UInt64(ASCII.lower(name[n / 2]))
+        let end = UInt64(ASCII.lower(name[n - 1]))
+        return 1 << 8 | first << 16 | middle << 24 | end << 32 | UInt64(n) << 40
+    }
+
+    /// Fills `marks`; 0 stands for a removed field.
+    private func noteMarks(_ block: HeaderBlock, _ last: Int) {
         marks.removeAll(keepingCapacity: true)
-        var seen: UInt64 = 0
-        var repeats = false
-        var i = 0
-        while i < last {
-            var mark: UInt64 = 0
-            if !block.isRemoved(i) {
-                let id = block.id(i)
-                if id == .other {
-                    let name = block.name(i)
-                    let n = name.count
-                    let a = n > 0 ? UInt64(ASCII.lower(name[0])) : 0
-                    let b = n > 0 ? UInt64(ASCII.lower(name[n / 2])) : 0
-                    let c = n > 0 ? UInt64(ASCII.lower(name[n - 1])) : 0
-                    mark = 0x100 | a << 16 | b << 24 | c << 32 | UInt64(n) << 40
-                } else {
-                    mark = UInt64(id.rawValue) | 0x200
-                }
-                let bit = UInt64(1) << ((mark &* 0x9E37_79B9_7F4A_7C15) >> 58)
-                if seen & bit != 0 { repeats = true }
-                seen |= bit
+        for i in 0..<last {
+            guard let field = block.field(i) else {
+                marks.append(0)
+                continue
             }
-            marks.append(mark)
-            i += 1
+            marks.append(field.id == .other ? Self.mark(field.name) : UInt64(field.id.rawValue) | 0x200)
         }
-        return repeats
     }
 
     private func areTwins(_ block: HeaderBlock, _ a: Int, _ b: Int) -> Bool {

@@ -37,5 +37,5 @@ while let flag = arguments.popFirst() {
     }
 }
 guard !options.control.isEmpty else { fail("--control is missing") }
-signal(SIGPIPE, SIG_IGN)
+sys_ignore_sigpipe()
 exit(ProxyProcess(options).run())

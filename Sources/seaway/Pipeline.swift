@@ -1,6 +1,8 @@
 // From the bytes of a configuration file to a snapshot: the one place that joins reader and compiler.
 
 import Bytes
+import Compile
+import Dialects
 import Model
 import Snapshot
 
@@ -38,17 +40,15 @@ enum Pipeline {
         }
     }
 
-    // The reader and the compiler take this function's place when they land.
     private static func compile(_ bytes: [UInt8], _ input: PipelineInput) -> PipelineResult {
-        guard !bytes.isEmpty else {
-            let diagnostic = Diagnostic(
-                code: "K002", file: input.path, line: 1, column: 1, entity: "file", message: "the file is empty",
-                remedy: "write at least `_format_version: \"3.0\"`")
-            return PipelineResult(diagnostics: [diagnostic], source: bytes)
+        let (model, findings) = bytes.withBytes {
+            KongFile.load($0, file: input.path, environment: input.environment, lenient: input.lenient)
         }
-        var snapshot = Snapshot()
-        snapshot.settings = input.settings
-        snapshot.listeners = input.listeners
-        return PipelineResult(snapshot: snapshot, diagnostics: [], source: bytes)
+        guard let model else { return PipelineResult(diagnostics: findings, source: bytes) }
+        let (snapshot, more) = GatewayCompiler.compile(
+            model, settings: input.settings, listeners: input.listeners, file: input.path)
+        let all = (findings + more).sorted { ($0.line, $0.column) < ($1.line, $1.column) }
+        let isUsable = !more.contains { $0.severity == .error }
+        return PipelineResult(snapshot: isUsable ? snapshot : nil, diagnostics: all, source: bytes)
     }
 }

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import CSystem
+import Snapshot
 
 @main
 struct Seaway: ParsableCommand {

@@ -170,33 +170,7 @@ final class GatewayUnderTest {
 
     /// The body of GET /, over a new connection; an error if it is refused, reset or empty.
     static func get(_ port: Int, path: String = "/") throws -> String {
-        let socket = sys_socket(AF_INET, Int32(SOCK_STREAM.rawValue))
-        defer { _ = sys_close(socket) }
-        var address = sockaddr_storage()
-        let length = unsafe sys_make_address4(&address, 0x7F00_0001, UInt16(port))
-        if unsafe sys_connect(socket, &address, length) != 0, sys_errno() != EINPROGRESS {
-            throw TestFailure("connect: \(sys_errno())")
-        }
-        func wait(_ events: Int32) {
-            var entry = pollfd(fd: socket, events: Int16(events), revents: 0)
-            _ = unsafe poll(&entry, 1, 20_000)
-        }
-        wait(POLLOUT)
-        let request = Array("GET \(path) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".utf8)
-        guard request.withBytes({ sys_send(socket, $0.address, $0.count) }) == request.count else {
-            throw TestFailure("refused: \(sys_socket_error(socket))")
-        }
-        let buffer = Buffer()
-        while true {
-            wait(POLLIN)
-            buffer.reserve(4096)
-            let n = buffer.appendFrom(limit: 4096) { Int(sys_recv(socket, $0, $1)) }
-            if n == 0 { break }
-            if n < 0 { throw TestFailure("reset: \(sys_errno())") }
-        }
-        let text = buffer.readable.string
-        guard let end = text.firstRange(of: "\r\n\r\n") else { throw TestFailure("no whole answer: \(text)") }
-        return String(text[end.upperBound...])
+        try Connection(port).get(path, close: true).body
     }
 
     deinit {
@@ -209,16 +183,69 @@ final class GatewayUnderTest {
     }
 }
 
-/// Keeps asking over new connections from a thread of its own, and remembers what failed.
+/// One client connection.
+final class Connection {
+    private let socket: Int32
+    private let buffer = Buffer()
+
+    init(_ port: Int) throws {
+        socket = sys_socket(AF_INET, Int32(SOCK_STREAM.rawValue))
+        var address = sockaddr_storage()
+        let length = unsafe sys_make_address4(&address, 0x7F00_0001, UInt16(port))
+        if unsafe sys_connect(socket, &address, length) != 0, sys_errno() != EINPROGRESS {
+            throw TestFailure("connect: \(sys_errno())")
+        }
+        wait(POLLOUT)
+        let error = sys_socket_error(socket)
+        if error != 0 { throw TestFailure("refused: \(error)") }
+    }
+
+    deinit { _ = sys_close(socket) }
+
+    private func wait(_ events: Int32) {
+        var entry = pollfd(fd: socket, events: Int16(events), revents: 0)
+        _ = unsafe poll(&entry, 1, 20_000)
+    }
+
+    /// One exchange; its answer must have a Content-Length. `isLast`: the server closes afterwards.
+    func get(_ path: String, close: Bool) throws -> (body: String, isLast: Bool) {
+        let head = "GET \(path) HTTP/1.1\r\nHost: localhost\r\n\(close ? "Connection: close\r\n" : "")\r\n"
+        let request = Array(head.utf8)
+        guard request.withBytes({ sys_send(socket, $0.address, $0.count) }) == request.count else {
+            throw TestFailure("send: \(sys_errno())")
+        }
+        buffer.clear()
+        while true {
+            let text = buffer.readable.string
+            if let end = text.firstRange(of: "\r\n\r\n") {
+                let head = text[..<end.lowerBound].lowercased()
+                let body = text[end.upperBound...]
+                guard let field = head.firstRange(of: "content-length: "),
+                    let length = Int(head[field.upperBound...].prefix { $0.isNumber })
+                else { throw TestFailure("no length: \(text)") }
+                if body.utf8.count >= length { return (String(body), head.contains("connection: close")) }
+            }
+            wait(POLLIN)
+            buffer.reserve(4096)
+            let n = buffer.appendFrom(limit: 4096) { Int(sys_recv(socket, $0, $1)) }
+            if n == 0 { throw TestFailure("closed after \(buffer.count) bytes") }
+            if n < 0 { throw TestFailure("reset: \(sys_errno())") }
+        }
+    }
+}
+
+/// Keeps asking from a thread of its own, over new connections or a kept one, and remembers what failed.
 final class Load: @unchecked Sendable {  // The arrays are read after the thread has ended.
     private let port: Int
+    private let keepsConnection: Bool
     private let stop = sys_eventfd()
     private let ended = sys_eventfd()
     private(set) var answers = 0
     private(set) var failures: [String] = []
 
-    init(_ port: Int) {
+    init(_ port: Int, keepsConnection: Bool = false) {
         self.port = port
+        self.keepsConnection = keepsConnection
         var thread = pthread_t()
         let retained = unsafe Unmanaged.passRetained(self)
         _ = unsafe pthread_create(
@@ -231,11 +258,15 @@ final class Load: @unchecked Sendable {  // The arrays are read after the thread
     }
 
     private func work() {
+        var connection: Connection?
         while sys_eventfd_drain(stop) == 0 {
             do {
-                _ = try GatewayUnderTest.get(port)
+                let open = try connection ?? Connection(port)
+                let (_, isLast) = try open.get("/", close: !keepsConnection)
+                connection = isLast ? nil : open
                 answers += 1
             } catch {
+                connection = nil
                 failures.append("\(error)")
             }
         }

@@ -15,7 +15,8 @@ private struct Samples {
             let space = try #require(line.lastIndex(of: " "))
             let key = String(line[..<space])
             #expect(values[key] == nil, "twice: \(key)")
-            values[key] = try #require(Double(line[line.index(after: space)...]))
+            let value: Double = try #require(Double(String(line[line.index(after: space)...])))
+            values[key] = value
             order.append(key)
         }
     }
@@ -110,7 +111,7 @@ private let everything: MetricFamilies = [.statusCodes, .latency, .bandwidth]
         arguments: [
             (MetricFamilies.statusCodes, ["kong_http_requests_total"]), (.bandwidth, ["kong_bandwidth_bytes"]),
             (.latency, ["kong_kong_latency_ms", "kong_upstream_latency_ms", "kong_request_latency_ms"]),
-            (.perConsumer, []), (.upstreamHealth, []), ([], []),
+            (.perConsumer, []), (.upstreamHealth, []), (MetricFamilies(), []),
         ])
     func families(on: MetricFamilies, names: [String]) throws {
         let worker = WorkerMetrics()

@@ -201,6 +201,37 @@ import Testing
         return out
     }
 
+    @Test("random header sections, with names repeated, removed and in any case, group as a slow reference does")
+    func randomHeaders() throws {
+        let seed = UInt64.random(in: 0...UInt64.max)
+        var random = Random(state: seed)
+        let names = ["Accept", "Cookie", "X-A", "X-B", "x-ab", "X-AAB", "X-ABB", "Via", "Set-Cookie", "Authorization"]
+        for round in 0..<300 {
+            let block = headers([(String, String)]())
+            var expected: [String: [String]] = [:]
+            for n in 0..<random.below(20) {
+                var name = names[random.below(names.count)]
+                if random.below(2) == 0 { name = name.uppercased() }
+                name.withBytes { name in "v\(n)".withBytes { block.add(name, $0) } }
+                if random.below(5) == 0 {
+                    block.remove(at: block.count - 1)
+                } else {
+                    expected[name.lowercased(), default: []].append("v\(n)")
+                }
+            }
+            let line = try line(.json, request: block) { _, _ in }
+            let found = (try object(line)["request"] as? [String: Any])?["headers"] as? [String: Any]
+            var wanted: [String: Any] = [:]
+            for (name, values) in expected {
+                wanted[name] = values.count == 1 ? values[0] as Any : values
+                if name == "authorization" { wanted[name] = "REDACTED" }
+            }
+            #expect(
+                found as NSDictionary? == wanted as NSDictionary,
+                "seed \(seed) round \(round)")
+        }
+    }
+
     @Test("numbers of every length are written exactly")
     func numbers() throws {
         var values = [0, Int.max, Int(Int32.max), -1]

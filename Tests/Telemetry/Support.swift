@@ -81,8 +81,8 @@ struct Random {
 /// Runs a program on a file and gives back its exit status and everything it printed.
 func run(_ program: String, _ arguments: [String], input: String) throws -> (status: Int32, output: String) {
     let scratch = try Scratch()
-    FileManager.default.createFile(atPath: scratch.path("in"), contents: Data(input.utf8))
-    FileManager.default.createFile(atPath: scratch.path("out"), contents: nil)
+    try Data(input.utf8).write(to: scratch.url.appendingPathComponent("in"))
+    try Data().write(to: scratch.url.appendingPathComponent("out"))
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     process.arguments = [program] + arguments

@@ -2,7 +2,7 @@
 //
 // 1. `adopt` takes a snapshot, watches its names, gives health cells to its endpoints
 // 2. the resolver tells `nameChanged`; the lists of the clusters concerned are made anew
-// 3. `publish` hands each new list to the workers, `onEndpoints` to the prober
+// 3. `publish` hands each new list to the workers; the prober gets it too
 
 import Bytes
 import CSystem
@@ -21,22 +21,22 @@ final class ClusterDirectory {
 
     private let resolver: Resolver
     private let board: HealthBoard
+    private let prober: Prober?
     /// Called for each list that changes after `adopt`.
     var publish: (Update) -> Void = { _ in }
-    /// Called for every list, also those of `adopt`, with its cluster; the prober listens.
-    var onEndpoints: (Cluster, EndpointList) -> Void = { _, _ in }
-    /// Called with the clusters that a snapshot no longer has.
-    var onRemoved: (ID) -> Void = { _ in }
 
     private var revision: UInt64 = 0
     private var clusters: [Cluster] = []
+    private var certificates: [Certificate] = []
     private(set) var lists: [EndpointList] = []
     private var clustersByName: [String: [Int]] = [:]
     private var keys: [[HealthKey]] = []
 
-    init(resolver: Resolver, board: HealthBoard) {
+    /// - Parameter prober: runs active health checks; nil where nothing should be probed.
+    init(resolver: Resolver, board: HealthBoard, prober: Prober? = nil) {
         self.resolver = resolver
         self.board = board
+        self.prober = prober
         resolver.onChange = { [weak self] name in self?.nameChanged(name) }
     }
 
@@ -48,6 +48,7 @@ final class ClusterDirectory {
         let oldClusters = clusters
         revision = snapshot.revision
         clusters = snapshot.clusters
+        certificates = snapshot.certificates
         clustersByName = [:]
         for (index, cluster) in clusters.enumerated() {
             for target in cluster.targets {
@@ -67,9 +68,9 @@ final class ClusterDirectory {
         }
         for held in oldKeys.joined() { board.release(held, now: now) }
         board.collect(now: now)
-        for (cluster, list) in zip(clusters, lists) { onEndpoints(cluster, list) }
+        for (cluster, list) in zip(clusters, lists) { probe(cluster, list) }
         let current = Set(clusters.map(\.id))
-        for cluster in oldClusters where !current.contains(cluster.id) { onRemoved(cluster.id) }
+        for cluster in oldClusters where !current.contains(cluster.id) { prober?.remove(cluster.id) }
         return lists
     }
 
@@ -82,12 +83,25 @@ final class ClusterDirectory {
         for index in clustersByName[name] ?? [] where index < clusters.count {
             let (list, held) = make(clusters[index], now: now)
             let old = keys[index]
+            // A name that fails for the first time changes nothing for the workers.
+            let isNews = !list.endpoints.isEmpty || !lists[index].endpoints.isEmpty
             keys[index] = held
             lists[index] = list
             for key in old { board.release(key, now: now) }
+            guard isNews else { continue }
             publish(Update(revision: revision, cluster: index, list: list))
-            onEndpoints(clusters[index], list)
+            probe(clusters[index], list)
         }
+    }
+
+    private func probe(_ cluster: Cluster, _ list: EndpointList) {
+        guard let prober, cluster.isUpstream else { return }
+        let certificate = certificates.indices.contains(cluster.clientCertificate) ? certificates[cluster.clientCertificate] : nil
+        let identity = certificate.map {
+            TLSIdentity(
+                chain: $0.chain, key: $0.key, alternativeChain: $0.alternativeChain, alternativeKey: $0.alternativeKey)
+        }
+        prober.update(cluster, list, identity: identity)
     }
 
     // MARK: Lists

@@ -211,7 +211,7 @@ enum ErrorBody {
         }
     }
 
-    /// What an error says when nothing better is known.
+    /// What an error of this status says when nothing better is known.
     static func defaultMessage(_ status: Int) -> StaticString {
         switch status {
         case 400: "Bad request"

@@ -81,7 +81,7 @@ extension Exchange {
 
     private func identifyClient(_ client: ClientConnection) {
         isPeerTrusted = running.trusts(client.peer.address)
-        guard isPeerTrusted else { return }
+        guard isPeerTrusted else { return IdentityHeaders.strip(requestHeaders) }
         if let real = running.realAddress(requestHeaders, peer: client.peer.address) { clientAddress = real }
     }
 

@@ -81,9 +81,14 @@ extension Exchange {
     }
 
     /// The exchange is over: count it, log it, free it, and let the connection go on.
-    func conclude(aborted: Bool) {
+    func conclude(aborted: Bool, upstreamReusable: Bool = false) {
         finishAttempt(.none)
+        // Before the upstream is let go: the log line reads the response from its buffer.
         account(aborted: aborted)
+        if let upstream {
+            self.upstream = nil
+            upstream.release(reusable: upstreamReusable)
+        }
         let client = client
         self.client = nil
         let keep = keepsClient && requestBodyDone

@@ -144,6 +144,12 @@ extension Exchange {
 
     /// Ends this attempt: the connection is of no more use.
     func failUpstream(_ failure: UpstreamFailure) {
+        // Past the head there is no other answer to give: the client must see that it was cut off.
+        if stage == .responding {
+            finishAttempt(event(of: failure))
+            client?.abort()
+            return
+        }
         let broken = upstream
         upstream = nil
         broken?.close()
@@ -153,6 +159,8 @@ extension Exchange {
     /// The attempt failed; the connection is closed already.
     func upstreamFailed(_ failure: UpstreamFailure) {
         upstream = nil
+        // Its buffer went with the connection.
+        response.clear()
         guard stage == .forwarding else {
             // The client has part of a response: all that is left is to break off, so that it cannot
             // take the part for the whole.
@@ -220,6 +228,7 @@ extension Exchange {
         finishAttempt(.none)
         guard let upstream else { return }
         self.upstream = nil
+        response.clear()
         upstream.close()
     }
 }

@@ -79,7 +79,7 @@ extension Exchange {
         case .failed: return .failed
         case .data(let n):
             let limit = running.settings.requestBodyLimit
-            if limit > 0, requestBytes - request.wireCount + n > limit {
+            if limit > 0 && requestBytes - request.wireCount + n > limit || requestBytes - request.wireCount + n > bodyLimit {
                 failBody(.bodyTooLarge)
                 return .needsMore
             }
@@ -109,7 +109,6 @@ extension Exchange {
     /// The client's connection is gone; so is the exchange.
     func clientGone() {
         client = nil
-        dropUpstream()
         keepsClient = false
         conclude(aborted: true)
     }

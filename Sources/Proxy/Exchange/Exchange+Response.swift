@@ -9,6 +9,9 @@ import Telemetry
 extension Exchange {
     private static let interimLimit = 8
 
+    /// The method that the upstream got has no response body.
+    private var isHeadUpstream: Bool { request.method == .head || upstreamMethod.readable == "HEAD" }
+
     /// The upstream's socket has bytes, or has ended.
     func upstreamReadable() {
         switch stage {
@@ -32,7 +35,7 @@ extension Exchange {
         while true {
             if let input = upstream.input, !input.isEmpty {
                 switch upstream.parser.parse(
-                    input, into: response, limits: running.responseLimits, toHead: request.method == .head)
+                    input, into: response, limits: running.responseLimits, toHead: isHeadUpstream)
                 {
                 case .incomplete: break
                 case .failed(let fault): return failUpstream(.malformed(fault))
@@ -119,9 +122,9 @@ extension Exchange {
         stage = .tunnel
         self.upstream = nil
         self.client = nil
+        conclude(aborted: false)
         upstream.openTunnel(client)
         client.openTunnel(upstream)
-        conclude(aborted: false)
     }
 
     var latency: Double { Double(headReceivedAt - attemptStartedAt) / 1e9 }
@@ -390,22 +393,16 @@ extension Exchange {
     }
 
     /// The client has part of a response that will not be completed: it must be able to tell.
-    private func breakOff() {
-        dropUpstream()
-        client?.abort()
-    }
+    private func breakOff() { client?.abort() }
 
     /// Both directions must be done before the exchange is.
     func responseMayBeDone() {
         guard stage == .responding, responseIsDone else { return }
-        if let upstream {
-            self.upstream = nil
-            let isClean = upstream.input?.isEmpty ?? true
-            let reusable =
-                requestBodyDone && isClean && !upstreamSentExtra && response.keepsAlive && response.framing != .untilClose
-            upstream.release(reusable: reusable)
-        }
-        conclude(aborted: false)
+        let isClean = upstream?.input?.isEmpty ?? true
+        conclude(
+            aborted: false,
+            upstreamReusable: requestBodyDone && isClean && !upstreamSentExtra && response.keepsAlive
+                && response.framing != .untilClose)
     }
 
     // MARK: Collected bodies

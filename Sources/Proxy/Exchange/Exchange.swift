@@ -88,6 +88,8 @@ final class Exchange {
     /// replace its content; the length that is sent follows.
     var requestBody: Buffer?
     var requestBodyChanged = false
+    /// Bytes of a body of unknown length that a filter lets pass; more ends the exchange with 413.
+    var bodyLimit = Int.max
     /// The complete response body, when a filter of the chain asked for it.
     var responseBody: Buffer?
 
@@ -167,6 +169,7 @@ final class Exchange {
         isAnonymous = false
         requestBody = nil
         requestBodyChanged = false
+        bodyLimit = .max
         responseBody = nil
         response.clear()
         replyHeaders.reset(source: nil)

@@ -75,8 +75,3 @@ final class RunningChain: Sendable {
 extension RunningChain {
     func families(_ consumer: Int) -> MetricFamilies? { metricsStep?.instance(for: consumer)?.families }
 }
-
-/// What filters count across workers and snapshots.
-final class SharedState: Sendable {
-    init() {}
-}

@@ -12,7 +12,7 @@ struct GatewayReload: ParsableCommand {
         discussion: """
               seaway gateway reload --state-dir /var/lib/seaway
 
-            Like SIGHUP, but the findings are printed here, and the exit code tells: 0 the configuration is
+            Like SIGHUP, but the findings are printed here, and the exit code tells: 0 the configuration is \
             in effect, 1 it is not and the one before stays, 4 no gateway runs there.
             """)
 
@@ -30,10 +30,11 @@ struct GatewayUpgrade: ParsableCommand {
 
               seaway gateway upgrade --state-dir /var/lib/seaway
 
-            The new process takes over the listening sockets; once it serves, the old one finishes its
+            The new process takes over the listening sockets; once it serves, the old one finishes its \
             requests and ends. If the new one does not start, the old one goes on. The same as SIGUSR2.
-            To replace the supervisor as well, start the new `seaway gateway run` after ending the old one
-            with SIGKILL: it takes over the proxy.
+
+            To replace the supervisor as well, end it with SIGKILL and start the new `seaway gateway run`: \
+            it takes over the proxy, which never stopped serving.
             """)
 
     @OptionGroup var target: ControlTarget

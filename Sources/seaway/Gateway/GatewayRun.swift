@@ -10,23 +10,65 @@ struct GatewayRun: ParsableCommand {
         commandName: "run",
         abstract: "Run a gateway on a kong.yml until it is told to stop.",
         discussion: """
-            A gateway on this machine only, then one for the network that reloads when the file changes:
+            On this machine only:
 
               seaway gateway run --config kong.yml
-              seaway gateway run --config kong.yml --http '*:80' --https '*:443' --watch --access-log access.log
 
-            The gateway is a process of its own, seaway-proxy, that this command supervises: it is started
-            again when it dies, and goes on serving when the supervisor dies. A new `gateway run` with the
+            For the network, with a log, reloading when the file changes:
+
+              seaway gateway run -c kong.yml --http '*:80' --https '*:443' \\
+                --access-log access.log --watch
+
+            The gateway is a process of its own, seaway-proxy, that this command supervises. It is started \
+            again when it dies, and goes on serving when the supervisor dies; a new `gateway run` with the \
             same --state-dir takes it over.
 
-            Signals: SIGHUP reads the file again (a broken file is reported and changes nothing), SIGUSR1
-            reopens the access log, SIGUSR2 replaces the proxy's process without dropping a request
-            (as `seaway gateway upgrade` does), SIGTERM and SIGINT finish running requests and stop, a
-            second one stops at once.
+            Signals:
+
+              SIGHUP           read the file again; a broken file changes nothing
+              SIGUSR1          reopen the access log
+              SIGUSR2          replace the proxy's process without dropping a request
+              SIGTERM, SIGINT  finish running requests and stop; again: at once
+
+            Exit codes: 0 stopped, 1 could not start, 2 wrong usage.
             """)
 
-    @OptionGroup var source: ConfigOptions
+    @OptionGroup(title: "Configuration") var source: ConfigOptions
+    @OptionGroup(title: "Where and how") var place: PlaceOptions
+    @OptionGroup(title: "Requests, limits and times") var settings: SettingsOptions
 
+    func validate() throws {
+        if source.config == "-" {
+            throw ValidationError("--config must name a file: it is read again on every reload.")
+        }
+        let plan = makePlan()
+        if plan.listeners.isEmpty {
+            throw ValidationError("--http and --https are both off: there is nothing to listen on.")
+        }
+        if plan.socketCount > ControlLimits.descriptors {
+            throw ValidationError(
+                "workers × addresses is \(plan.socketCount); at most \(ControlLimits.descriptors) sockets are possible.")
+        }
+    }
+
+    func run() throws {
+        let supervisor = try Supervisor(plan: makePlan(), console: .standard)
+        let code = try supervisor.run()
+        if code != 0 { throw Failure.silent(code) }
+    }
+
+    private func makePlan() -> GatewayPlan {
+        GatewayPlan(
+            config: absolute(source.config), lenient: source.lenient, settings: settings.settings(in: currentDirectory()),
+            clientAuthorities: settings.clientCa.map(absolute), listeners: place.listeners,
+            status: place.status == .off ? nil : place.status, workers: place.workers ?? GatewayPlan.defaultWorkers,
+            stateDirectory: place.stateDir.map(absolute), watch: place.watch,
+            proxy: place.proxy.map(absolute) ?? GatewayPlan.siblingProxy)
+    }
+}
+
+/// Flags about the process and its sockets.
+struct PlaceOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Where to listen for HTTP: address:port, port (on 127.0.0.1), *:port, or off. May be repeated. (default: 127.0.0.1:8000)",
@@ -54,8 +96,6 @@ struct GatewayRun: ParsableCommand {
     @Flag(help: "Reload when the configuration file changes.")
     var watch = false
 
-    @OptionGroup(title: "Settings") var settings: SettingsOptions
-
     @Option(help: ArgumentHelp("The seaway-proxy to run.", valueName: "file", visibility: .hidden))
     var proxy: String?
 
@@ -63,37 +103,13 @@ struct GatewayRun: ParsableCommand {
         if let workers, !(1...64).contains(workers) {
             throw ValidationError("--workers must be between 1 and 64, not \(workers).")
         }
-        if source.config == "-" {
-            throw ValidationError("--config must name a file: it is read again on every reload.")
-        }
-        let plan = makePlan()
-        if plan.listeners.isEmpty {
-            throw ValidationError("--http and --https are both off: there is nothing to listen on.")
-        }
-        if plan.socketCount > ControlLimits.descriptors {
-            throw ValidationError(
-                "workers × addresses is \(plan.socketCount); at most \(ControlLimits.descriptors) sockets are possible.")
-        }
     }
 
-    func run() throws {
-        let supervisor = try Supervisor(plan: makePlan(), console: .standard)
-        let code = try supervisor.run()
-        if code != 0 { throw Failure.silent(code) }
-    }
-
-    private func makePlan() -> GatewayPlan {
-        let directory = currentDirectory()
+    var listeners: [PlannedListener] {
         let clear = http.isEmpty ? [ListenAddress(address: "127.0.0.1", port: 8000)] : http
         let secure = https.isEmpty ? [ListenAddress(address: "127.0.0.1", port: 8443)] : https
-        let listeners =
-            clear.filter { $0 != .off }.map { PlannedListener(place: $0, tls: false) }
+        return clear.filter { $0 != .off }.map { PlannedListener(place: $0, tls: false) }
             + secure.filter { $0 != .off }.map { PlannedListener(place: $0, tls: true) }
-        return GatewayPlan(
-            config: absolute(source.config), lenient: source.lenient, settings: settings.settings(in: directory),
-            clientAuthorities: settings.clientCa.map(absolute), listeners: listeners,
-            status: status == .off ? nil : status, workers: workers ?? GatewayPlan.defaultWorkers,
-            stateDirectory: stateDir.map(absolute), watch: watch, proxy: proxy.map(absolute) ?? GatewayPlan.siblingProxy)
     }
 }
 

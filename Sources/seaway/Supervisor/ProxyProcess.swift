@@ -51,9 +51,12 @@ final class ProxyProcess {
             throw Failure("cannot lock \(directory.path)/proxies.lock: \(errorText(sys_errno()))")
         }
         defer { _ = sys_close(lock) }
-        let arguments = [
+        var arguments = [
             plan.proxy, "--control", directory.controlPath, "--workers", "\(plan.workers)", "--state-dir", directory.path,
         ]
+        if !plan.settings.resolvers.isEmpty {
+            arguments += ["--resolver", plan.settings.resolvers.joined(separator: ",")]
+        }
         let pid = spawn(arguments, inheriting: lock)
         guard pid > 0 else {
             throw Failure(

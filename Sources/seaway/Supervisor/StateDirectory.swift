@@ -49,7 +49,7 @@ final class StateDirectory {
     func release() {
         _ = unsafe unlink(controlPath)
         if isTemporary {
-            for name in ["snapshot", "sockets", "proxies.lock", "supervisor.lock", "default.crt", "default.key"] {
+            for name in ["snapshot", "sockets", "proxies.lock", "supervisor.lock"] {
                 _ = unsafe unlink(path + "/" + name)
             }
             _ = unsafe rmdir(path)

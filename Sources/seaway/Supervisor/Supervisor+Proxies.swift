@@ -82,7 +82,7 @@ extension Supervisor {
         left.link = link
         left.applied = hello.revision
         proxies.append(left)
-        guard case .adopting = phase, hello.revision > 0 else {
+        guard case .adopting = phase, !hello.sockets.isEmpty else {
             // From an earlier supervisor that was itself replacing it: its successor is at work.
             close(descriptors)
             drain(left)
@@ -96,13 +96,16 @@ extension Supervisor {
     private func adopt(_ proxy: ProxyProcess, _ hello: Hello, _ descriptors: [Int32]) throws(Failure) {
         phase = .running
         proxy.role = .current
-        wanted.revision = hello.revision + 1
+        let stored = storedSnapshot()
+        // Revision 0: it was about to take one, whose number must not be used again.
+        wanted.revision = max(hello.revision, stored?.revision ?? 0) + (hello.revision == 0 ? 2 : 1)
+        lastRevision = wanted.revision
         let held = ListeningSockets(adopting: hello.sockets, descriptors)
         if hello.workers == plan.workers, held.satisfy(plan) {
             sockets = held
             try portsAreKnown()
             console.event("took over proxy \(proxy.pid), which serves revision \(hello.revision)")
-            if storedBody(revision: hello.revision) == wanted.body {
+            if let stored, stored.revision == hello.revision, stored.body == wanted.body {
                 wanted.revision = hello.revision
                 applied(proxy, hello.revision)
             } else {
@@ -116,15 +119,22 @@ extension Supervisor {
         }
     }
 
-    /// The body of the stored snapshot, if it has that revision.
-    private func storedBody(revision: UInt64) -> [UInt8]? {
+    /// The stored snapshot, taken apart again: see `Configuration.snapshot`.
+    private func storedSnapshot() -> (revision: UInt64, body: [UInt8])? {
         guard case .success(let bytes) = FileBytes.read(directory.snapshotPath, limit: ControlLimits.payload) else {
             return nil
         }
-        var suffix = WireWriter()
-        suffix.put(1, revision)
-        guard bytes.count > suffix.bytes.count, Array(bytes.suffix(suffix.bytes.count)) == suffix.bytes else { return nil }
-        return Array(bytes.dropLast(suffix.bytes.count))
+        // Field 1's tag and a varint, which is at most ten bytes whose last alone is below 128.
+        for length in 2...11 where bytes.count > length {
+            let suffix = bytes.suffix(length)
+            guard suffix.first == 0x08, let last = suffix.last, last < 0x80,
+                suffix.dropFirst().dropLast().allSatisfy({ $0 >= 0x80 })
+            else { continue }
+            var revision: UInt64 = 0
+            for byte in suffix.dropFirst().reversed() { revision = revision << 7 | UInt64(byte & 0x7F) }
+            return (revision, Array(bytes.dropLast(length)))
+        }
+        return nil
     }
 
     func receive(from proxy: ProxyProcess) throws(Failure) {
