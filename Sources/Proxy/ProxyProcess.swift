@@ -197,14 +197,14 @@ public final class ProxyProcess: ControlOwner {
         channel?.applied(revision)
     }
 
-    public func drain(timeout: Int, isReplaced: Bool) {
-        // Held here, they would go on taking connections that nobody accepts. Shared ones stay with whoever shares them.
+    public func drain(timeout: Int, idle: Int) {
+        // Held here, they would go on taking connections that nobody accepts; a successor has its own.
         for entry in sockets { Socket.close(entry.descriptor) }
         sockets = []
         if let drainTimer {
-            // Replaced first, and then the whole gateway stops.
+            // It was replaced first, and now the whole gateway stops.
             loop.setDeadline(drainTimer, loop.now + Int64(max(1, timeout)))
-            return tell(.drain(isReplaced: isReplaced))
+            return tell(.drain(idle: idle))
         }
         for acceptor in statusAcceptors { acceptor.close() }
         statusAcceptors = []
@@ -213,7 +213,7 @@ public final class ProxyProcess: ControlOwner {
         loop.setDeadline(timer, loop.now + Int64(max(1, timeout)))
         notDrained = mailboxes.count
         if notDrained == 0 { return end() }
-        tell(.drain(isReplaced: isReplaced))
+        tell(.drain(idle: idle))
     }
 
     private func end() {

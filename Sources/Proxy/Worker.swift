@@ -15,8 +15,9 @@ enum WorkerMessage: Sendable {
     /// Accept from these sockets, and no longer from those it had.
     case listen([WorkerSocket])
     case log(AccessLog?)
-    /// Stop accepting; end when the last exchange has. `isReplaced`: idle clients may ask once more.
-    case drain(isReplaced: Bool)
+    /// Stop accepting; end when the last exchange has.
+    /// Connections may begin a last request for `idle` milliseconds.
+    case drain(idle: Int)
     /// End now.
     case stop
 }
@@ -54,10 +55,11 @@ final class Worker {
     let output = Buffer(capacity: 32 * 1024)
     var counters = WorkerTallies()
     private(set) var running: RunningSnapshot
+    /// Every response is its connection's last.
     private(set) var isDraining = false
-    /// Draining, and nobody else serves: idle clients are sent away.
-    private(set) var closesIdleClients = false
-    private var hasDrained = false
+    /// Connections without a request are closed at once.
+    private(set) var closesIdle = false
+    private var idlePatience: IdlePatience?
     private(set) var lane: AccessLog.Lane?
     private var log: AccessLog?
     private var slots: RouteSlots
@@ -109,7 +111,7 @@ final class Worker {
         case .log(let next):
             log = next
             lane = next?.lanes[index]
-        case .drain(let isReplaced): drain(isReplaced: isReplaced)
+        case .drain(let idle): drain(idle: idle)
         case .stop: loop.stop()
         }
     }
@@ -181,22 +183,30 @@ final class Worker {
 
     // MARK: Draining
 
-    private func reportDrained() {
-        guard isDraining, clients.isEmpty, !hasDrained else { return }
-        hasDrained = true
-        reports.send(.drained(worker: index))
+    private func drain(idle: Int) {
+        if let idlePatience {
+            loop.setDeadline(idlePatience, loop.now + Int64(max(1, idle)))
+            return
+        }
+        isDraining = true
+        for acceptor in acceptors {
+            // What waits in the queue was promised an answer when its handshake was completed.
+            acceptor.takeAll()
+            acceptor.close()
+        }
+        acceptors = []
+        for cluster in clustersByID.values { cluster.dropAll() }
+        // A client may have sent its next request before it could know: an idle connection gets its
+        // answer, with `Connection: close`, until this patience ends.
+        let patience = IdlePatience { [unowned self] in self.closeIdle() }
+        idlePatience = patience
+        loop.setDeadline(patience, loop.now + Int64(max(1, idle)))
+        if clients.isEmpty { reports.send(.drained(worker: index)) }
     }
 
-    private func drain(isReplaced: Bool) {
-        isDraining = true
-        closesIdleClients = !isReplaced
-        for acceptor in acceptors { acceptor.close() }
-        acceptors = []
-        // A connection in the middle of a request ends with its response. An idle one may have a request
-        // on its way: where another process serves too, that one is still answered, as the last.
-        if closesIdleClients { for client in Array(clients.values) where client.isIdle { client.close(linger: false) } }
-        for cluster in clustersByID.values { cluster.dropAll() }
-        reportDrained()
+    private func closeIdle() {
+        closesIdle = true
+        for client in Array(clients.values) where client.isIdle { client.close(linger: false) }
     }
 
     // MARK: For exchanges
@@ -288,4 +298,11 @@ final class LogFragments {
         consumers[index] = made
         return made
     }
+}
+
+/// When a draining worker stops waiting for idle connections.
+private final class IdlePatience: EventHandler {
+    private let end: () -> Void
+    init(_ end: @escaping () -> Void) { self.end = end }
+    override func timedOut() { end() }
 }
