@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """What the documents promise, held against the sources. Run by scripts/tidy.py.
 
-1. docs/life-of-*.md: every `File.swift`, `Type.member`, `function()` and `TypeName` in backticks exists in Sources.
+1. docs/life-of-*.md, docs/ARCHITECTURE.md: every `File.swift`, `Type.member`, `function()` and `TypeName` in backticks exists in Sources,
+   and ARCHITECTURE.md names every module.
 2. docs/rejections.md: every request and response fault has its row, and every row its fault.
 3. docs/settings.md: every field of Settings and every flag of `seaway gateway run` stands there.
 4. docs/snapshot.proto: what Sources/Snapshot says (scripts/proto.py).
@@ -55,12 +56,16 @@ def missing_name(token: str, files: dict[pathlib.Path, str]) -> str | None:
 
 def check_names(root: pathlib.Path, files: dict[pathlib.Path, str]) -> list[str]:
     found = []
-    for path in sorted((root / "docs").glob("life-of-*.md")):
+    for path in [*sorted((root / "docs").glob("life-of-*.md")), root / "docs/ARCHITECTURE.md"]:
         for number, line in enumerate(path.read_text().splitlines(), 1):
             for token in TICKS.findall(line):
                 why = missing_name(token, files)
                 if why:
                     found.append(f"docs/{path.name}:{number}: stale-name: `{token}`: {why}")
+    page = (root / "docs/ARCHITECTURE.md").read_text()
+    for module in sorted(p.name for p in (root / "Sources").iterdir() if p.is_dir()):
+        if not re.search(rf"(?<![\w-]){module}(?![\w-])", page):
+            found.append(f"docs/ARCHITECTURE.md:1: stale-name: the module {module} is not on the page")
     return found
 
 
