@@ -39,7 +39,7 @@ extension Supervisor {
                 strangers.removeAll { $0.link === link }
                 waiters.append((link, command))
                 switch command {
-                case .reload: requestLoad(onlyIfChanged: false)
+                case .reload: requestLoad()
                 case .upgrade: upgrade()
                 }
                 return
@@ -279,7 +279,18 @@ extension Supervisor {
         case .incoming: try startFailed(proxy, how)
         case .current:
             console.error("proxy \(proxy.pid) \(how)")
-            if incoming == nil { try startProxy() }
+            if incoming == nil { restart() }
+        }
+    }
+
+    /// Starts a proxy in the place of one that served. What fails now may work in a moment (a package
+    /// is being installed), so it is tried until it does.
+    private func restart() {
+        do throws(Failure) {
+            try startProxy()
+        } catch {
+            console.error(error.message)
+            startAt = now + Self.second
         }
     }
 
@@ -338,7 +349,7 @@ extension Supervisor {
             if proxy.role == .incoming { console.error("proxy \(proxy.pid) took too long to start") }
             proxy.signal(SIGKILL)
         }
-        if let startAt, startAt <= now { try startProxy() }
+        if let startAt, startAt <= now { restart() }
         switch phase {
         case .adopting(let deadline) where deadline <= now:
             console.event("a proxy of an earlier supervisor lives but does not answer: starting another")
