@@ -13,11 +13,10 @@ build=.build/fuzz
 mkdir -p "$build" Fuzz/findings
 
 # Modules in the order of their arrows, compiled apart from the package: every edge is counted in them.
-modules=(Bytes HTTP Snapshot)
-# target -> the modules it needs. What is not written yet is left out.
-targets=(http1-request http1-response chunks control snapshot path template)
+modules=(Bytes HTTP Snapshot Model Dialects)
+targets=(http1-request http1-response chunks control snapshot path template kong-yml)
 
-flags=(-O -swift-version 6 -package-name seaway -sanitize=fuzzer,address -parse-as-library -I "$build" -g
+flags=(-O -use-ld=lld -swift-version 6 -package-name seaway -sanitize=fuzzer,address -parse-as-library -I "$build" -g
     -enable-experimental-feature Lifetimes -enable-upcoming-feature ExistentialAny
     -enable-upcoming-feature InternalImportsByDefault -enable-upcoming-feature MemberImportVisibility
     -enable-upcoming-feature NonisolatedNonsendingByDefault -strict-memory-safety -suppress-warnings)
@@ -60,7 +59,7 @@ for target in "${targets[@]}"; do
     fi
     printf 'fuzz: %s (%s)\n' "$target" "${limit[0]}"
     # New inputs go to the build folder; worthwhile ones are added to the tree with -merge=1.
-    if ! ASAN_OPTIONS=detect_leaks=0 "$program" "${limit[@]}" -max_len=65536 -timeout=10 -rss_limit_mb=2048 -print_final_stats=0 \
+    if ! SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=detect_leaks=0 "$program" "${limit[@]}" -max_len=65536 -timeout=10 -rss_limit_mb=2048 -print_final_stats=0 \
         "${dictionary[@]}" -artifact_prefix="Fuzz/findings/$target-" "$build/corpus/$target" "$corpus" \
         >"$build/$target.log" 2>&1; then
         tail -n 40 "$build/$target.log"

@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "Snapshot": {"Bytes", "CPCRE2", "CSystem", "Synchronization"},
     # Control plane. Compile and Explain are pure, so they get nothing of the system.
     "Model": FOUNDATION | {"Bytes"},
-    "Dialects": FOUNDATION | SYSTEM | {"Model", "Bytes", "CYAML"},
+    "Dialects": FOUNDATION | SYSTEM | {"Model", "Bytes", "CYAML", "CPCRE2"},
     "Compile": FOUNDATION | {"Model", "Snapshot", "Bytes", "COpenSSL", "CPCRE2"},
     "Explain": {"Snapshot", "Bytes", "CPCRE2"},
     "seaway": FOUNDATION | SYSTEM | {

@@ -39,55 +39,77 @@ func letters(_ number: Int) -> String {
 let differences: [Difference] = [
     Difference(name: "exact host") { n in
         makeRoute(n) { $0.hosts = ["host\(n).example.com"] }
-    } request: { Sample(host: "host\($0).example.com", target: "/api/v1/items") },
+    } request: {
+        Sample(host: "host\($0).example.com", target: "/api/v1/items")
+    },
     Difference(name: "wildcard host") { n in
         makeRoute(n) { $0.hosts = ["*.zone\(n).example.com"] }
-    } request: { Sample(host: "www.zone\($0).example.com", target: "/api/v1/items") },
+    } request: {
+        Sample(host: "www.zone\($0).example.com", target: "/api/v1/items")
+    },
     Difference(name: "host and path") { n in
         makeRoute(n) {
             $0.hosts = ["host\(n / 10).example.com"]
             $0.paths = ["/api/v\(n % 10)"]
         }
-    } request: { Sample(host: "host\($0 / 10).example.com", target: "/api/v\($0 % 10)/items") },
+    } request: {
+        Sample(host: "host\($0 / 10).example.com", target: "/api/v\($0 % 10)/items")
+    },
     Difference(name: "prefix, one host") { n in
         makeRoute(n) {
             $0.hosts = ["example.com"]
             $0.paths = ["/service-\(n)/v1"]
         }
-    } request: { Sample(target: "/service-\($0)/v1/items/42?x=1") },
+    } request: {
+        Sample(target: "/service-\($0)/v1/items/42?x=1")
+    },
     Difference(name: "prefix, many lengths") { n in
         makeRoute(n) { $0.paths = ["/" + String(repeating: "x", count: n % 60 + 1) + "/\(n)/"] }
-    } request: { Sample(target: "/" + String(repeating: "x", count: $0 % 60 + 1) + "/\($0)/items") },
+    } request: {
+        Sample(target: "/" + String(repeating: "x", count: $0 % 60 + 1) + "/\($0)/items")
+    },
     Difference(name: "regex, literal start") { n in
         makeRoute(n) { $0.paths = ["~/service-\(n)/(?<id>\\d+)$"] }
-    } request: { Sample(target: "/service-\($0)/4711") },
+    } request: {
+        Sample(target: "/service-\($0)/4711")
+    },
     Difference(name: "regex, same start") { n in
         makeRoute(n) { $0.paths = ["~/api/[^/]+/service-\(n)/(?<id>\\d+)$"] }
-    } request: { Sample(target: "/api/eu/service-\($0)/4711") },
+    } request: {
+        Sample(target: "/api/eu/service-\($0)/4711")
+    },
     Difference(name: "method") { n in
         makeRoute(n) {
             $0.methods = [letters(n)]
             $0.paths = ["/api"]
         }
-    } request: { Sample(method: letters($0), target: "/api/items") },
+    } request: {
+        Sample(method: letters($0), target: "/api/items")
+    },
     Difference(name: "header value") { n in
         makeRoute(n) {
             $0.paths = ["/api"]
             $0.headers = [HeaderRule(name: "x-tenant", values: ["tenant-\(n)"])]
         }
-    } request: { Sample(target: "/api/items", header: ("X-Tenant", "tenant-\($0)")) },
+    } request: {
+        Sample(target: "/api/items", header: ("X-Tenant", "tenant-\($0)"))
+    },
     Difference(name: "header name") { n in
         makeRoute(n) {
             $0.paths = ["/api"]
             $0.headers = [HeaderRule(name: "x-tenant-\(n)", values: ["on"])]
         }
-    } request: { Sample(target: "/api/items", header: ("X-Tenant-\($0)", "on")) },
+    } request: {
+        Sample(target: "/api/items", header: ("X-Tenant-\($0)", "on"))
+    },
     Difference(name: "server name") { n in
         makeRoute(n) {
             $0.paths = ["/api"]
             $0.serverNames = ["host\(n).example.com"]
         }
-    } request: { Sample(target: "/api/items", serverName: "host\($0).example.com") },
+    } request: {
+        Sample(target: "/api/items", serverName: "host\($0).example.com")
+    },
 ]
 
 /// Common headers of a browser and one more.
@@ -187,7 +209,9 @@ func padded(_ text: String, _ width: Int) -> String {
 }
 
 print("ns per look-up, build in ms, resident growth in MB")
-print(padded("routes differ by", 22), padded("1", 8), padded("1000", 8), padded("100000", 8), padded("build", 8), padded("MB", 6))
+print(
+    padded("routes differ by", 22), padded("1", 8), padded("1000", 8), padded("100000", 8), padded("build", 8),
+    padded("MB", 6))
 let only = CommandLine.arguments.dropFirst().first
 let sizes = CommandLine.arguments.count > 2 ? [Int(CommandLine.arguments[2]) ?? 1] : [1, 1000, 100_000]
 for difference in differences where only == nil || difference.name.contains(only ?? "") {

@@ -34,7 +34,9 @@ private func decode(_ input: Bytes, cuts: Cuts?) -> [Int] {
 @c(LLVMFuzzerTestOneInput)
 public func fuzz(_ data: UnsafePointer<UInt8>, _ size: Int) -> CInt {
     unsafe pieces(data, size) { input, seed in
-        require(decode(input, cuts: nil) == decode(input, cuts: Cuts(seed: seed)), "the same chunks in pieces mean something else")
+        require(
+            decode(input, cuts: nil) == decode(input, cuts: Cuts(seed: seed)),
+            "the same chunks in pieces mean something else")
     }
     return 0
 }

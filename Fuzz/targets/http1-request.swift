@@ -84,7 +84,9 @@ struct Reader {
 
     private func describe() -> [Int] {
         var row = [head.minorVersion, head.headers.count, Int(head.connection.rawValue), head.wireCount]
-        row += [Int(head.method.rawValue), head.target.count, hash(head.target), head.host.count, head.keepsAlive ? 1 : 0]
+        row += [
+            Int(head.method.rawValue), head.target.count, hash(head.target), head.host.count, head.keepsAlive ? 1 : 0,
+        ]
         require(head.target.count > 0, "a request without a target")
         for index in 0..<head.headers.count {
             row += [hash(head.headers.name(index)), hash(head.headers.value(index))]

@@ -16,8 +16,8 @@ public func fuzz(_ data: UnsafePointer<UInt8>, _ size: Int) -> CInt {
             var end = start
             while end < canonical.count, canonical[end] != 0x2F { end += 1 }
             let segment = canonical[start..<end]
-            require(segment != ".", "a dot segment is left")
-            require(segment != "..", "a double dot segment is left")
+            require(!(segment == "."), "a dot segment is left")
+            require(!(segment == ".."), "a double dot segment is left")
             require(segment.count > 0 || end == canonical.count, "an empty segment is left")
             start = end + 1
         }

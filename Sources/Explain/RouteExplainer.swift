@@ -94,7 +94,8 @@ public final class RouteExplainer {
         for (name, group) in table.captureNames(of: result) {
             if let value = result.capture(group) { answer.captures.append((name, value.string)) }
         }
-        let service = route.service >= 0 && route.service < snapshot.services.count ? snapshot.services[route.service] : nil
+        let service =
+            route.service >= 0 && route.service < snapshot.services.count ? snapshot.services[route.service] : nil
         answer.service = service.map { $0.name.isEmpty ? "\($0.id)" : $0.name }
         if (301...308).contains(answer.status) {
             answer.redirect = "https://" + question.host + question.path
@@ -122,16 +123,17 @@ public final class RouteExplainer {
         var port = service.port
         if service.cluster >= 0, service.cluster < snapshot.clusters.count {
             let cluster = snapshot.clusters[service.cluster]
-            if cluster.isUpstream, let target = cluster.targets.first(where: { $0.weight > 0 }) ?? cluster.targets.first {
+            if cluster.isUpstream, let target = cluster.targets.first(where: { $0.weight > 0 }) ?? cluster.targets.first
+            {
                 (host, port) = (target.host, target.port)
             }
             if !cluster.hostHeader.isEmpty { host = cluster.hostHeader }
         }
         if host.contains(":"), !host.hasPrefix("["), host.utf8.count(where: { $0 == 0x3A }) > 1 { host = "[\(host)]" }
         let standard: Int =
-            if !service.protocol.isDisjoint(with: [.http, .grpc]) { 80 }
-            else if !service.protocol.isDisjoint(with: [.https, .grpcs]) { 443 }
-            else { 0 }
+            if !service.protocol.isDisjoint(with: [.http, .grpc]) {
+                80
+            } else if !service.protocol.isDisjoint(with: [.https, .grpcs]) { 443 } else { 0 }
         return port == standard ? host : "\(host):\(port)"
     }
 

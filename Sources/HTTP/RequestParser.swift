@@ -110,10 +110,10 @@ public struct RequestParser {
         let version = bytes.dropFirst(i + 1)
         // HTTP/1.x CRLF
         guard version.count >= 10 else {
-            return version.prefix(8) == Bytes("HTTP/1.1").prefix(version.count)
+            let isVersion =
+                version.prefix(8) == Bytes("HTTP/1.1").prefix(version.count)
                 || version.prefix(8) == Bytes("HTTP/1.0").prefix(version.count)
-                || version.count == 9 && version[8] == 0x0D && version.starts(with: "HTTP/1.")
-                ? .incomplete : .failed(versionFault(version))
+            return isVersion && (version.count < 9 || version[8] == 0x0D) ? .incomplete : .failed(versionFault(version))
         }
         guard version.starts(with: "HTTP/1."), version[7] == 0x31 || version[7] == 0x30 else {
             return .failed(versionFault(version))

@@ -41,7 +41,9 @@ struct ExplainTests {
     @Test("a match says where the request goes, and why no other route answered")
     func match() throws {
         let explainer = try RouteExplainer(
-            snapshot(["a paths=/foo", "b paths=/foo/bar", "c paths=/ methods=POST", "d paths=~/x", "e hosts=z methods=PUT"]))
+            snapshot([
+                "a paths=/foo", "b paths=/foo/bar", "c paths=/ methods=POST", "d paths=~/x", "e hosts=z methods=PUT",
+            ]))
         let answer = explainer.answer(question("/foo/bar/baz?q="))
         #expect(
             answer.json == """
@@ -64,7 +66,9 @@ struct ExplainTests {
 
     @Test("the upstream Host follows preserve_host, host_header, the target and the port rule")
     func hosts() throws {
-        #expect(try RouteExplainer(snapshot(["a paths=/"], upstream: true)).answer(question("/")).upstreamHost == "10.0.0.2")
+        #expect(
+            try RouteExplainer(snapshot(["a paths=/"], upstream: true)).answer(question("/")).upstreamHost == "10.0.0.2"
+        )
         let named = snapshot(["a paths=/"], upstream: true, hostHeader: "api.example.com")
         #expect(try RouteExplainer(named).answer(question("/")).upstreamHost == "api.example.com")
         var preserved = named
@@ -91,13 +95,15 @@ struct ExplainTests {
         #expect(explainer.answer(secure).status == 200)
     }
 
-    @Test("reasons name the part of the priority that decided", arguments: [
-        ("a hosts=h paths=/", "b paths=/", "fewer kinds of matcher (1 < 2)"),
-        ("a hosts=h", "b hosts=*.x,h", "a wildcard host ranks below plain hosts"),
-        ("a hosts=h id=0", "b paths=/ id=9", "it has no hosts, and a names plain ones"),
-        ("a paths=~/", "b paths=/", "prefix / ranks below the regular expression ~/"),
-        ("a paths=~/ prio=2", "b paths=~/.", "regex_priority 0 < 2"),
-    ])
+    @Test(
+        "reasons name the part of the priority that decided",
+        arguments: [
+            ("a hosts=h paths=/", "b paths=/", "fewer kinds of matcher (1 < 2)"),
+            ("a hosts=h", "b hosts=*.x,h", "a wildcard host ranks below plain hosts"),
+            ("a hosts=h id=0", "b paths=/ id=9", "it has no hosts, and a names plain ones"),
+            ("a paths=~/", "b paths=/", "prefix / ranks below the regular expression ~/"),
+            ("a paths=~/ prio=2", "b paths=~/.", "regex_priority 0 < 2"),
+        ])
     func reasons(winner: String, loser: String, reason: String) throws {
         let answer = try RouteExplainer(snapshot([loser, winner])).answer(question("/x"))
         #expect(answer.route == "a")
@@ -106,8 +112,11 @@ struct ExplainTests {
 
     @Test("routes that can never win are found, and no others")
     func shadows() {
-        let routes = ["a paths=/x id=2", "b paths=/x id=1", "c paths=/x methods=GET", "d paths=/x,/y id=0", "e hosts=H paths=/p id=5", "f hosts=h paths=/p id=4"]
-            .map { OrderTableTests.route($0) }
+        let routes = [
+            "a paths=/x id=2", "b paths=/x id=1", "c paths=/x methods=GET", "d paths=/x,/y id=0",
+            "e hosts=H paths=/p id=5", "f hosts=h paths=/p id=4",
+        ]
+        .map { OrderTableTests.route($0) }
         let found = Shadow.find(in: routes).map { "\(routes[$0.route].name) by \(routes[$0.by].name)" }
         #expect(found == ["b by a", "f by e"])
     }

@@ -55,7 +55,9 @@ struct PathTableTests {
         let buffer = Buffer(capacity: 64)
         let once = raw.withBytes { PathNormalizer.normalize($0, into: buffer).array }
         #expect(String(decoding: once, as: UTF8.self) == canonical)
-        #expect(raw.withBytes { PathNormalizer.isCanonical($0) } == (raw == canonical && (raw.isEmpty || raw.hasPrefix("/")) && !raw.contains("%")))
+        #expect(
+            raw.withBytes { PathNormalizer.isCanonical($0) }
+                == (raw == canonical && (raw.isEmpty || raw.hasPrefix("/")) && !raw.contains("%")))
     }
 
     static let invalid: [[UInt8]] = [
@@ -73,7 +75,8 @@ struct PathTableTests {
         let encoded = Array(raw.flatMap { Array("%\(String($0, radix: 16))".utf8) })
         for target in [raw, encoded] {
             let outcome = target.withBytes {
-                table.match(MatchRequest(method: Bytes("GET"), host: .empty, target: $0), headers: NoHeaders(), into: result)
+                table.match(
+                    MatchRequest(method: Bytes("GET"), host: .empty, target: $0), headers: NoHeaders(), into: result)
             }
             // `%2f` stays encoded, so that the encoded target does not start with a slash: no match either.
             #expect(outcome == .badPath)
@@ -86,7 +89,8 @@ struct PathTableTests {
         ("/", "/", "ft", "01", "/", "/"), ("/", "/", "ft", "01", "/rt", "/rt"), ("/", "/", "ft", "01", "/rt/", "/rt/"),
         ("/", "/", "ft", "01", "/rt/x", "/rt/x"),
         ("/", "/rt", "f", "01", "/rt", "/rt"), ("/", "/rt", "f", "01", "/rt/", "/rt/"),
-        ("/", "/rt", "f", "01", "/rtx", "/rtx"), ("/", "/rt", "t", "01", "/rt", "/"), ("/", "/rt", "t", "01", "/rt/", "/"),
+        ("/", "/rt", "f", "01", "/rtx", "/rtx"), ("/", "/rt", "t", "01", "/rt", "/"),
+        ("/", "/rt", "t", "01", "/rt/", "/"),
         ("/", "/rt", "t", "01", "/rtx", "/x"), ("/", "/rt", "t", "01", "/rt/x", "/x"),
         ("/", "/rt/", "f", "01", "/rt/x", "/rt/x"), ("/", "/rt/", "t", "01", "/rt/", "/"),
         ("/", "/rt/", "t", "01", "/rt/x", "/x"),
@@ -114,7 +118,8 @@ struct PathTableTests {
         ("/svc", nil, "ft", "1", "/rt", "/svcrt"), ("/svc/", nil, "ft", "01", "/rt", "/svc/rt"),
         ("/svc/", nil, "ft", "01", "/", "/svc/"),
         // What is left must not start with a dot segment.
-        ("/", "/rt", "t", "0", "/rt..", "/"), ("/", "/rt", "t", "0", "/rt.", "/"), ("/svc", "/rt", "t", "0", "/rt../x", "/svc/x"),
+        ("/", "/rt", "t", "0", "/rt..", "/"), ("/", "/rt", "t", "0", "/rt.", "/"),
+        ("/svc", "/rt", "t", "0", "/rt../x", "/svc/x"),
         ("/svc", "/rt", "t", "0", "/rt./x", "/svc/x"), ("/svc", "/rt", "t", "0", "/rt...", "/svc/..."),
         ("/svc", "/rt", "f", "0", "/rt..", "/svc/rt.."),
         // Escaped on the way up, and the query is kept as it is.

@@ -138,7 +138,8 @@ struct RouteTableBuilder {
         for host in route.hosts {
             var text = host.utf8.map { ASCII.lower($0) }
             var port = 0
-            if let colon = text.firstIndex(of: 0x3A), let number = text.withBytes({ $0.dropFirst(colon + 1).decimal() }) {
+            if let colon = text.firstIndex(of: 0x3A), let number = text.withBytes({ $0.dropFirst(colon + 1).decimal() })
+            {
                 port = number
                 text.removeSubrange(colon...)
             }
@@ -322,12 +323,13 @@ struct RouteTableBuilder {
         var divider = CellDivider()
         let list = cells[cell].list
         let all = Array(entries[list.range])
-        for entry in all { divider.count(keys(of: entry)) }
+        let allKeys = all.map { keys(of: $0) }
+        for keys in allKeys { divider.count(keys) }
         var rest: [Entry] = []
         var ignoringServerNames: [Entry] = []
         let firstDimension = dimensions.count
-        for entry in all {
-            let chosen = divider.choose(keys(of: entry), of: all.count)
+        for (entry, keys) in zip(all, allKeys) {
+            let chosen = divider.choose(keys, of: all.count)
             if chosen.isEmpty {
                 rest.append(entry)
                 continue
@@ -350,7 +352,9 @@ struct RouteTableBuilder {
     ) {
         if key.kind == .header {
             cells[cell].hasHeaderBuckets = true
-        } else if !dimensions[firstDimension...].contains(where: { $0.kind == key.kind && $0.parameter == key.parameter }) {
+        } else if !dimensions[firstDimension...].contains(where: {
+            $0.kind == key.kind && $0.parameter == key.parameter
+        }) {
             dimensions.append(Dimension(kind: key.kind, parameter: key.parameter, bestRank: entry.rank))
         }
         let context = Dimension.context(cell, key.kind, Int(key.parameter))
