@@ -56,7 +56,8 @@ final class FileWatch {
             let padded = rest[16..<16 + length]
             let name = padded.prefix(padded.firstIndex(of: 0) ?? length).string
             // Events were lost, or a directory went away: look.
-            if mask & (UInt32(IN_Q_OVERFLOW) | UInt32(IN_IGNORED) | UInt32(IN_DELETE_SELF) | UInt32(IN_MOVE_SELF)) != 0 {
+            if mask & (UInt32(IN_Q_OVERFLOW) | UInt32(IN_IGNORED) | UInt32(IN_DELETE_SELF) | UInt32(IN_MOVE_SELF)) != 0
+            {
                 concerned = true
             }
             if let directory = watches[watch], names[directory]?.contains(name) == true {

@@ -60,7 +60,8 @@ extension Supervisor {
     }
 
     /// Finds out whose connection this is.
-    private func introduce(_ link: ControlLink, _ hello: Hello, _ descriptors: [Int32]) throws(Failure) -> ProxyProcess? {
+    private func introduce(_ link: ControlLink, _ hello: Hello, _ descriptors: [Int32]) throws(Failure) -> ProxyProcess?
+    {
         let pid = link.peer.pid
         if let known = proxies.first(where: { $0.pid == pid }) {
             known.link?.close()
@@ -186,7 +187,8 @@ extension Supervisor {
                 loader.submit(.store(wanted.snapshot, path: directory.snapshotPath))
                 let took = String(Double((now - wanted.requestedAt) / 100_000) / 10)
                 if announced { console.event("revision \(revision) is in effect after \(took) ms: \(wanted.summary)") }
-                answer(.reload, succeeded: true, "revision \(revision) is in effect after \(took) ms: \(wanted.summary)")
+                answer(
+                    .reload, succeeded: true, "revision \(revision) is in effect after \(took) ms: \(wanted.summary)")
             }
         } else {
             send(to: proxy)
@@ -259,7 +261,8 @@ extension Supervisor {
             let status = sys_reap(Int32(clamping: proxy.pid))
             guard status >= 0 else { continue }
             let signal = status & 0x7F
-            try processEnded(proxy, signal == 0 ? "ended with exit code \(status >> 8 & 0xFF)" : "was killed by signal \(signal)")
+            try processEnded(
+                proxy, signal == 0 ? "ended with exit code \(status >> 8 & 0xFF)" : "was killed by signal \(signal)")
         }
     }
 

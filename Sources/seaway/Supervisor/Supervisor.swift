@@ -194,7 +194,9 @@ final class Supervisor {
             if let link = proxy.link { add(link.descriptor, .proxy(proxy), writing: link.wantsWrite) }
             add(proxy.ended, .process(proxy))
         }
-        for stranger in strangers { add(stranger.link.descriptor, .stranger(stranger.link), writing: stranger.link.wantsWrite) }
+        for stranger in strangers {
+            add(stranger.link.descriptor, .stranger(stranger.link), writing: stranger.link.wantsWrite)
+        }
 
         let wait = patience()
         let count = entries.count
@@ -308,7 +310,9 @@ final class Supervisor {
             if !isRepeated {
                 console.event("\(plan.config) cannot be used: revision \(wanted.revision) stays in effect")
             }
-            answer(.reload, succeeded: false, Report(console: Console(colour: false)).text(result.diagnostics, source: result.source))
+            answer(
+                .reload, succeeded: false,
+                Report(console: Console(colour: false)).text(result.diagnostics, source: result.source))
             return
         }
         guard body != wanted.body else {
