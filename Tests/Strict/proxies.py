@@ -57,6 +57,9 @@ class Proxy:
         except OSError:
             return False
 
+    def output(self) -> str:
+        return (self.folder / "output.log").read_text(errors="replace")[-4000:]
+
     def alive(self) -> bool:
         return self.process.poll() is None
 

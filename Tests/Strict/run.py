@@ -250,6 +250,7 @@ def main() -> int:
             if problem or options.verbose:
                 print(f"{'FAIL' if problem else 'ok  '} {row.id}{': ' + problem if problem else ''}")
             if not proxy.alive():
+                print(f"the proxy exited with {proxy.process.returncode}; it had said:\n{proxy.output()}")
                 break
     finally:
         proxy.stop()
