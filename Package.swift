@@ -30,6 +30,10 @@ func suite(
         resources: resources, swiftSettings: strict)
 }
 
+func benchmark(_ name: String, _ path: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, path: path, swiftSettings: strict)
+}
+
 let package = Package(
     name: "seaway",
     products: [
@@ -78,19 +82,21 @@ let package = Package(
             dependencies: ["Proxy", "Engine", "Snapshot", "Telemetry", "Bytes", "CSystem"],
             swiftSettings: strict),
 
+        suite("Bytes", ["Bytes"]),
+        suite("HTTP", ["HTTP", "Bytes"]),
         suite("Telemetry", ["Telemetry", "HTTP", "Snapshot", "Bytes", "CSystem"]),
-        .executableTarget(
-            name: "telemetry-bench", dependencies: ["Telemetry", "HTTP", "Snapshot", "Bytes", "CSystem"],
-            path: "Benchmarks/telemetry", swiftSettings: strict),
         suite("Balancing", ["Proxy", "Engine", "Snapshot", "Bytes", "CSystem"]),
         suite("Filters", ["Proxy", "HTTP", "Snapshot", "Bytes"]),
+        suite("Routing", ["Snapshot", "Explain", "Bytes", "CSystem"]),
+        suite("Dialects", ["Dialects", "Model", "Bytes"], exclude: ["Fixtures"]),
+        suite("Compile", ["Compile", "Dialects", "Model", "Snapshot", "Bytes"], exclude: ["Golden"]),
         suite("Control", ["Snapshot", "Bytes", "CSystem"]),
-        suite("Supervisor", ["seaway", "seaway-proxy", "Snapshot", "Bytes", "CSystem"], exclude: ["double_proxy.py"]),
-        suite("Routing", ["Snapshot", "Bytes", "CSystem"]),
-        suite("Dialects", ["Dialects", "Model", "Bytes"], resources: [.copy("Fixtures")]),
-        suite("Compile", ["Compile", "Dialects", "Model", "Snapshot", "Bytes"]),
-        .executableTarget(
-            name: "load-bench", dependencies: ["Compile", "Dialects", "Model", "Snapshot", "Bytes"],
-            path: "Benchmarks/load", swiftSettings: strict),
+        suite(
+            "Supervisor", ["seaway", "seaway-proxy", "Snapshot", "Bytes", "CSystem"],
+            exclude: ["double_proxy.py", "echo_upstream.py"]),
+
+        benchmark("telemetry-bench", "Benchmarks/telemetry", ["Telemetry", "HTTP", "Snapshot", "Bytes", "CSystem"]),
+        benchmark("load-bench", "Benchmarks/load", ["Compile", "Dialects", "Model", "Snapshot", "Bytes"]),
+        benchmark("router-bench", "Benchmarks/Routing", ["Snapshot", "Bytes", "CSystem"]),
     ]
 )

@@ -17,7 +17,8 @@ func makeFile(_ count: Int) -> [UInt8] {
         text += "- name: service-\(service)\n  url: http://10.0.\(service / 250).\(service % 250):8080\n  routes:\n"
         for route in stride(from: service, to: count, by: services) {
             text += "  - name: route-\(route)\n    paths:\n    - /api/v1/tenant-\(route)/items\n"
-            text += "    hosts:\n    - host\(route % 1000).example.com\n    methods: [GET, POST]\n    strip_path: false\n"
+            text +=
+                "    hosts:\n    - host\(route % 1000).example.com\n    methods: [GET, POST]\n    strip_path: false\n"
         }
     }
     text += "plugins:\n- name: correlation-id\n- name: rate-limiting\n  service: service-1\n  config: {minute: 60}\n"
@@ -52,4 +53,6 @@ let (snapshot, _) = GatewayCompiler.compile(model, settings: Settings(), listene
 let compiled = seconds()
 print("compile  \(Int((compiled - loaded) * 1000)) ms, peak \(peakMemory()) MB, \(snapshot.chains.count) chains")
 let bytes = snapshot.wire
-print("encode   \(Int((seconds() - compiled) * 1000)) ms, \(bytes.count / 1_000_000) MB on the wire, peak \(peakMemory()) MB")
+print(
+    "encode   \(Int((seconds() - compiled) * 1000)) ms, \(bytes.count / 1_000_000) MB on the wire, peak \(peakMemory()) MB"
+)

@@ -109,7 +109,8 @@ public final class Buffer {
     @inlinable
     public func append(_ bytes: [UInt8]) { bytes.withBytes { append($0) } }
 
-    @inlinable
+    /// Disfavoured, so that a literal is appended as the static bytes it is.
+    @inlinable @_disfavoredOverload
     public func append(_ text: String) {
         var text = text
         text.withUTF8 { utf8 in
@@ -119,6 +120,7 @@ public final class Buffer {
     }
 
     /// `value` in decimal.
+    @inlinable
     public func append(decimal value: Int) {
         if value < 0 {
             append(0x2D)
@@ -128,33 +130,44 @@ public final class Buffer {
         }
     }
 
-    private func append(magnitude: UInt) {
-        var digits = 1
-        var rest = magnitude / 10
-        while rest > 0 {
-            digits += 1
-            rest /= 10
-        }
-        reserve(digits)
+    @inlinable
+    func append(magnitude: UInt) {
+        if magnitude < 10 { return append(UInt8(0x30 + magnitude)) }
+        reserve(20)
+        // Digits are written backwards into the end of the room, then moved down.
         var value = magnitude
-        var at = end + digits
-        repeat {
+        var at = tail + 20
+        while value >= 10 {
+            let rest = value / 10
             at -= 1
-            unsafe (base + at).storeBytes(of: UInt8(0x30 + value % 10), as: UInt8.self)
-            value /= 10
-        } while value > 0
-        tail += digits
+            unsafe (base + at).storeBytes(of: UInt8(truncatingIfNeeded: 0x30 + (value - rest * 10)), as: UInt8.self)
+            value = rest
+        }
+        at -= 1
+        unsafe (base + at).storeBytes(of: UInt8(truncatingIfNeeded: 0x30 + value), as: UInt8.self)
+        let count = tail + 20 - at
+        // Within the 20 bytes reserved; the ranges may overlap, which copyMemory allows.
+        unsafe (base + tail).copyMemory(from: base + at, byteCount: count)
+        tail += count
     }
 
     /// `value` in lower-case hexadecimal, padded with zeros to `digits` (0: as few as needed).
     public func append(hex value: UInt64, digits: Int = 0) {
-        let needed = max(digits, max(1, (64 - value.leadingZeroBitCount + 3) / 4))
-        var shift = needed * 4
-        while shift > 0 {
-            shift -= 4
-            let nibble = shift >= 64 ? 0 : UInt8((value >> UInt64(shift)) & 15)
-            append(nibble < 10 ? 0x30 + nibble : 0x57 + nibble)
-        }
+        let needed = min(16, max(digits, max(1, (64 - value.leadingZeroBitCount + 3) / 4)))
+        reserve(16)
+        // Eight nibbles at a time: spread to one a byte, then turned into digits without branches.
+        unsafe Self.storeHex(UInt32(truncatingIfNeeded: value >> 32), base + tail)
+        unsafe Self.storeHex(UInt32(truncatingIfNeeded: value), base + tail + 8)
+        if needed < 16 { unsafe memmove(base + tail, base + tail + 16 - needed, needed) }
+        tail += needed
+    }
+
+    private static func storeHex(_ value: UInt32, _ target: UnsafeMutableRawPointer) {
+        var x = UInt64(value >> 16) | UInt64(value & 0xFFFF) << 32
+        x = (x & 0x0000_00FF_0000_00FF) << 16 | (x >> 8) & 0x0000_00FF_0000_00FF
+        x = (x & 0x000F_000F_000F_000F) << 8 | (x >> 4) & 0x000F_000F_000F_000F
+        let isLetter = ((x &+ 0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101
+        unsafe target.storeBytes(of: x &+ 0x3030_3030_3030_3030 &+ isLetter &* 0x27, as: UInt64.self)
     }
 
     /// Overwrites a byte that was appended before.

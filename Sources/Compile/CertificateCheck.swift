@@ -31,7 +31,8 @@ enum CertificateCheck {
             ERR_clear_error()
             return Problem(
                 isKey: true, message: "the key does not belong to the certificate",
-                remedy: "take the key that the certificate was issued for; the server's certificate comes first in cert")
+                remedy: "take the key that the certificate was issued for; the server's certificate comes first in cert"
+            )
         }
         return nil
     }

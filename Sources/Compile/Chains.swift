@@ -55,7 +55,9 @@ extension Compilation {
         let ofService = service >= 0 ? chains.byService[service] ?? [] : []
         if own.isEmpty, ofService.isEmpty, chains.unattached.isEmpty { return -1 }
         let candidates = own + ofService + chains.unattached
-        guard own.isEmpty else { return makeChain(of: candidates, route: route, service: service, protocols: protocols) }
+        guard own.isEmpty else {
+            return makeChain(of: candidates, route: route, service: service, protocols: protocols)
+        }
         let key = ChainTable.SharedKey(service: ofService.isEmpty ? -1 : service, protocols: Set(protocols))
         if let index = chains.shared[key] { return index }
         let index = makeChain(of: candidates, route: route, service: service, protocols: protocols)

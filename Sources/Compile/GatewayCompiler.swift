@@ -86,7 +86,8 @@ struct Compilation {
         for (certificateField, keyField, certificate, key) in pairs where !certificate.isEmpty {
             guard let problem = CertificateCheck.problem(certificate: certificate, key: key) else { continue }
             report(
-                entity.head, "a certificate", problem.isKey ? keyField : certificateField, .certificate, problem.message,
+                entity.head, "a certificate", problem.isKey ? keyField : certificateField, .certificate,
+                problem.message,
                 remedy: problem.remedy)
         }
     }

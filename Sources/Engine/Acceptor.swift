@@ -7,6 +7,8 @@ public final class Acceptor: EventHandler {
     private let loop: EventLoop
     private let accepted: (Int32, SocketAddress) -> Void
     private static let batch = 64
+    /// As many as a listening socket's queue holds.
+    private static let queueMax = 4096
 
     /// - Parameter accepted: gets the descriptor, which it owns from then on.
     public init?(loop: EventLoop, listener: Int32, accepted: @escaping (Int32, SocketAddress) -> Void) {
@@ -25,6 +27,15 @@ public final class Acceptor: EventHandler {
                 return
             }
             taken += 1
+            accepted(fd, peer)
+        }
+    }
+
+    /// Accepts everything that waits in the queue, before the socket is given up.
+    public func takeAll() {
+        var left = Self.queueMax
+        while left > 0, let (fd, peer) = Socket.accept(descriptor) {
+            left -= 1
             accepted(fd, peer)
         }
     }

@@ -14,7 +14,7 @@ public enum ReadResult: Equatable, Sendable {
 
 /// A connected socket on a loop. Subclasses decide what the bytes mean.
 open class StreamConnection: EventHandler {
-    public unowned let loop: EventLoop
+    public final let loop: EventLoop
     public final var tls: TLSSession?
     /// The kernel may hold bytes that were not read (edge-triggered: nobody will say so again).
     public final var mayRead = false

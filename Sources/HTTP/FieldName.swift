@@ -72,39 +72,81 @@ public enum FieldName: UInt8, Sendable, CaseIterable {
     }
 }
 
-/// A small perfect-enough hash table over the known names, built once.
+/// The known names by length and their lower-cased bytes, eight at a time, in a small hash table.
 struct FieldNameTable: Sendable {
     static let shared = FieldNameTable()
-    private static let size = 512
-    private let slots: [UInt8]
+    private static let size = 256
+    private let slots: [Slot]
+
+    /// A name of up to 32 bytes as words: bytes 0, 8 and 16 on, as far as whole words reach, and the
+    /// last eight. Shorter names are padded with zeros.
+    private struct Slot: Equatable {
+        var first: UInt64 = 0
+        var second: UInt64 = 0
+        var third: UInt64 = 0
+        var last: UInt64 = 0
+        var count = 0
+        var name = FieldName.other
+
+        @inline(__always)
+        init() {}
+
+        /// Tokens alone come here, and of those only upper-case letters change under `| 0x20` into
+        /// something that the names contain.
+        @inline(__always)
+        init(_ bytes: Bytes) {
+            count = bytes.count
+            if count >= 8 {
+                first = bytes.load64(0) | 0x2020_2020_2020_2020
+                last = bytes.load64(count - 8) | 0x2020_2020_2020_2020
+                if count > 16 {
+                    second = bytes.load64(8) | 0x2020_2020_2020_2020
+                    if count > 24 { third = bytes.load64(16) | 0x2020_2020_2020_2020 }
+                }
+            } else {
+                var i = 0
+                while i < count {
+                    first = first << 8 | UInt64(bytes[i] | 0x20)
+                    i += 1
+                }
+            }
+        }
+
+        @inline(__always)
+        var place: Int {
+            let mixed = (first ^ last &* 31) &* 0x9E37_79B9_7F4A_7C15 ^ UInt64(truncatingIfNeeded: count) &* 0xFF51_AFD7_ED55_8CCD
+            return Int(truncatingIfNeeded: mixed >> 56)
+        }
+
+        @inline(__always)
+        func isSameName(_ other: Slot) -> Bool {
+            first == other.first && last == other.last && count == other.count && second == other.second
+                && third == other.third
+        }
+    }
 
     private init() {
-        var slots = [UInt8](repeating: 0, count: Self.size)
+        var slots = [Slot](repeating: Slot(), count: Self.size)
         for name in FieldName.allCases where name != .other {
-            var at = Self.slot(Bytes(name.text))
-            while slots[at] != 0 { at = (at + 1) & (Self.size - 1) }
-            slots[at] = name.rawValue
+            var slot = Slot(Bytes(name.text))
+            slot.name = name
+            var at = slot.place
+            while slots[at].count != 0 { at = (at + 1) & (Self.size - 1) }
+            slots[at] = slot
         }
         self.slots = slots
     }
 
-    private static func slot(_ bytes: Bytes) -> Int {
-        let n = bytes.count
-        let first = Int(ASCII.lower(bytes[0]))
-        let middle = Int(ASCII.lower(bytes[n / 2]))
-        let last = Int(ASCII.lower(bytes[n - 1]))
-        return (n &* 31 &+ first &* 7 &+ middle &* 131 &+ last &* 17) & (size - 1)
-    }
-
+    @inline(__always)
     func lookup(_ bytes: Bytes) -> FieldName {
         guard bytes.count >= 2, bytes.count <= 32 else { return .other }
-        var at = Self.slot(bytes)
-        while true {
-            let candidate = slots[at]
-            guard candidate != 0, let name = FieldName(rawValue: candidate) else { return .other }
-            if bytes.equalsIgnoringCase(name.text) { return name }
+        let wanted = Slot(bytes)
+        var at = wanted.place
+        while slots[at].count != 0 {
+            if slots[at].isSameName(wanted) { return slots[at].name }
             at = (at + 1) & (Self.size - 1)
         }
+        return .other
     }
 }
 

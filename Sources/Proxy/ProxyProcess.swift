@@ -197,7 +197,7 @@ public final class ProxyProcess: ControlOwner {
         channel?.applied(revision)
     }
 
-    public func drain(timeout: Int) {
+    public func drain(timeout: Int, idle: Int) {
         guard drainTimer == nil else { return }
         for acceptor in statusAcceptors { acceptor.close() }
         statusAcceptors = []
@@ -206,7 +206,7 @@ public final class ProxyProcess: ControlOwner {
         loop.setDeadline(timer, loop.now + Int64(max(1, timeout)))
         notDrained = mailboxes.count
         if notDrained == 0 { return end() }
-        tell(.drain)
+        tell(.drain(idle: idle))
     }
 
     private func end() {

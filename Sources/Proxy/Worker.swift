@@ -16,7 +16,8 @@ enum WorkerMessage: Sendable {
     case listen([WorkerSocket])
     case log(AccessLog?)
     /// Stop accepting; end when the last exchange has.
-    case drain
+    /// Connections may begin a last request for `idle` milliseconds.
+    case drain(idle: Int)
     /// End now.
     case stop
 }
@@ -54,7 +55,11 @@ final class Worker {
     let output = Buffer(capacity: 32 * 1024)
     var counters = WorkerTallies()
     private(set) var running: RunningSnapshot
+    /// Every response is its connection's last.
     private(set) var isDraining = false
+    /// Connections without a request are closed at once.
+    private(set) var closesIdle = false
+    private var idlePatience: IdlePatience?
     private(set) var lane: AccessLog.Lane?
     private var log: AccessLog?
     private var slots: RouteSlots
@@ -106,7 +111,7 @@ final class Worker {
         case .log(let next):
             log = next
             lane = next?.lanes[index]
-        case .drain: drain()
+        case .drain(let idle): drain(idle: idle)
         case .stop: loop.stop()
         }
     }
@@ -178,14 +183,27 @@ final class Worker {
 
     // MARK: Draining
 
-    private func drain() {
+    private func drain(idle: Int) {
+        guard !isDraining else { return }
         isDraining = true
-        for acceptor in acceptors { acceptor.close() }
+        for acceptor in acceptors {
+            // What waits in the queue was promised an answer when its handshake was completed.
+            acceptor.takeAll()
+            acceptor.close()
+        }
         acceptors = []
-        // A connection in the middle of a request ends with its response.
-        for client in Array(clients.values) where client.isIdle { client.close(linger: false) }
         for cluster in clustersByID.values { cluster.dropAll() }
+        // A client may have sent its next request before it could know: an idle connection gets its
+        // answer, with `Connection: close`, until this patience ends.
+        let patience = IdlePatience { [unowned self] in self.closeIdle() }
+        idlePatience = patience
+        loop.setDeadline(patience, loop.now + Int64(max(1, idle)))
         if clients.isEmpty { reports.send(.drained(worker: index)) }
+    }
+
+    private func closeIdle() {
+        closesIdle = true
+        for client in Array(clients.values) where client.isIdle { client.close(linger: false) }
     }
 
     // MARK: For exchanges
@@ -277,4 +295,11 @@ final class LogFragments {
         consumers[index] = made
         return made
     }
+}
+
+/// When a draining worker stops waiting for idle connections.
+private final class IdlePatience: EventHandler {
+    private let end: () -> Void
+    init(_ end: @escaping () -> Void) { self.end = end }
+    override func timedOut() { end() }
 }

@@ -57,6 +57,9 @@ extension AccessLog {
             if second == .tooLong { bump(droppedLong) }
         }
 
+        /// Records carry the JSON of their route, service and consumer.
+        public var wantsEntities: Bool { formatter.isJSON }
+
         public enum Outcome: Sendable { case accepted, full, tooLong }
 
         /// Queues one line that `body` writes without its line end. Lines hold no LF.

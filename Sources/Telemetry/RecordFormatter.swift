@@ -19,6 +19,13 @@ final class RecordFormatter {
 
     init(_ format: AccessLog.Format) { self.format = format }
 
+    var isJSON: Bool {
+        switch format {
+        case .json: true
+        case .combined: false
+        }
+    }
+
     func write(
         _ record: RequestRecord, request: HeaderBlock?, response: HeaderBlock?, into out: inout LineWriter
     ) {

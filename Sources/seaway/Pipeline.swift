@@ -33,7 +33,7 @@ enum Pipeline {
         switch FileBytes.read(input.path, limit: sizeLimit) {
         case .failure(let refusal):
             let diagnostic = Diagnostic(
-                code: "K001", file: input.path, entity: "file", message: refusal.message, remedy: refusal.remedy)
+                code: "K009", file: input.path, entity: "file", message: refusal.message, remedy: refusal.remedy)
             return PipelineResult(diagnostics: [diagnostic], source: [])
         case .success(let bytes):
             return compile(bytes, input)

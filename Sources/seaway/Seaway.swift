@@ -36,8 +36,11 @@ struct Seaway: ParsableCommand {
             if !failure.message.isEmpty { Console.standard.error(failure.message) }
             leave(failure.exitCode)
         } catch {
-            let text = fullMessage(for: error)
+            var text = fullMessage(for: error)
             let code = exitCode(for: error)
+            if code == .validationFailure, let hint = Suggestion.hint(CommandLine.arguments.dropFirst()) {
+                text = "Error: \(hint)\n" + text.drop { $0 != "\n" }.dropFirst()
+            }
             if code.isSuccess {
                 if !text.isEmpty { Console.standard.out(text) }
             } else if !text.isEmpty {

@@ -131,7 +131,8 @@ struct Rig {
         let rig = Rig([1, 1], .latency)
         for now in 1...2 {
             let pick = try #require(rig.pick(now: Int64(now) * second))
-            rig.balancer.finished(pick, event: .status(200), latency: pick.index == 0 ? 1.0 : 0.01, now: Int64(now) * second)
+            rig.balancer.finished(
+                pick, event: .status(200), latency: pick.index == 0 ? 1.0 : 0.01, now: Int64(now) * second)
         }
         let later = 3 * second
         #expect((0..<10).allSatisfy { _ in rig.next(now: later) == 2 })
@@ -261,7 +262,9 @@ struct Rig {
         #expect(rig.pick(1, now: 10 * second) == nil)
     }
 
-    @Test("at or below the threshold of available weight the whole cluster is unavailable", arguments: [(49.0, true), (50.0, false)])
+    @Test(
+        "at or below the threshold of available weight the whole cluster is unavailable",
+        arguments: [(49.0, true), (50.0, false)])
     func threshold(_ percent: Double, _ works: Bool) {
         let rig = Rig([1, 1], healthChecks: true) { $0.health.threshold = percent }
         fail(rig, endpoint: 0, now: 0)

@@ -156,7 +156,8 @@ private func limits(_ successes: Int, http: Int, tcp: Int, timeouts: Int) -> Hea
     func reload() {
         let board = HealthBoard(capacity: 8)
         let cell = board.acquire(key(1), now: 0)
-        board.report(.connectionFailed, cell: cell, from: .passive, limits: limits(1, http: 1, tcp: 1, timeouts: 1), now: 0)
+        board.report(
+            .connectionFailed, cell: cell, from: .passive, limits: limits(1, http: 1, tcp: 1, timeouts: 1), now: 0)
         board.release(key(1), now: second)
         board.collect(now: 300 * second)
         #expect(board.acquire(key(1), now: 300 * second) == cell)
@@ -167,7 +168,8 @@ private func limits(_ successes: Int, http: Int, tcp: Int, timeouts: Int) -> Hea
     func grace() {
         let board = HealthBoard(capacity: 1)
         let cell = board.acquire(key(1), now: 0)
-        board.report(.connectionFailed, cell: cell, from: .passive, limits: limits(1, http: 1, tcp: 1, timeouts: 1), now: 0)
+        board.report(
+            .connectionFailed, cell: cell, from: .passive, limits: limits(1, http: 1, tcp: 1, timeouts: 1), now: 0)
         #expect(board.acquire(key(2), now: 0) == -1)
         board.release(key(1), now: 0)
         #expect(board.acquire(key(2), now: 299 * second) == -1)
@@ -190,7 +192,8 @@ private func limits(_ successes: Int, http: Int, tcp: Int, timeouts: Int) -> Hea
         #expect(board.generation == before + 2)
         #expect(
             board.drainTransitions() == [
-                HealthTransition(key: key(1), isAvailable: false, at: 2), HealthTransition(key: key(1), isAvailable: true, at: 4),
+                HealthTransition(key: key(1), isAvailable: false, at: 2),
+                HealthTransition(key: key(1), isAvailable: true, at: 4),
             ])
         #expect(board.drainTransitions().isEmpty)
     }
@@ -261,7 +264,9 @@ private func limits(_ successes: Int, http: Int, tcp: Int, timeouts: Int) -> Hea
         func withCapture(_ name: Bytes, _ body: (Bytes) -> Void) { captures[name.string]?.withBytes(body) }
     }
 
-    private func value(_ source: HashSource, _ name: String, fallback: HashInput = HashInput(), _ request: Request) -> UInt32? {
+    private func value(_ source: HashSource, _ name: String, fallback: HashInput = HashInput(), _ request: Request)
+        -> UInt32?
+    {
         var cluster = Cluster()
         cluster.hashOn = HashInput(source, name: name)
         cluster.hashFallback = fallback
@@ -275,7 +280,8 @@ private func limits(_ successes: Int, http: Int, tcp: Int, timeouts: Int) -> Hea
     func sources() {
         #expect(value(.consumer, "", Request(consumer: "c-1")) == hash("c-1"))
         #expect(value(.ip, "", Request()) == hash("192.0.2.44"))
-        #expect(value(.header, "x-key", Request(headers: [("X-Key", "a"), ("other", "z"), ("x-key", "b")])) == hash("a, b"))
+        #expect(
+            value(.header, "x-key", Request(headers: [("X-Key", "a"), ("other", "z"), ("x-key", "b")])) == hash("a, b"))
         #expect(value(.cookie, "sid", Request(cookies: ["sid": "s1"])) == hash("s1"))
         #expect(value(.uriCapture, "id", Request(captures: ["id": "7"])) == hash("7"))
         #expect(value(.none, "", Request()) == nil)
@@ -283,7 +289,10 @@ private func limits(_ successes: Int, http: Int, tcp: Int, timeouts: Int) -> Hea
 
     @Test(
         "the path is hashed decoded, with merged slashes",
-        arguments: [("/a/b", "/a/b"), ("/a%20b", "/a b"), ("/a%2Fb", "/a/b"), ("/a%2F/b", "/a/b"), ("/a%zz%4", "/a%zz%4"), ("//x", "/x")])
+        arguments: [
+            ("/a/b", "/a/b"), ("/a%20b", "/a b"), ("/a%2Fb", "/a/b"), ("/a%2F/b", "/a/b"), ("/a%zz%4", "/a%zz%4"),
+            ("//x", "/x"),
+        ])
     func path(_ path: String, _ expected: String) {
         #expect(value(.path, "", Request(target: path)) == hash(expected))
     }
@@ -291,7 +300,8 @@ private func limits(_ successes: Int, http: Int, tcp: Int, timeouts: Int) -> Hea
     @Test(
         "query arguments are decoded, sorted and joined with commas",
         arguments: [
-            ("k=b&x=1&k=a", "a,b"), ("k=one", "one"), ("k", "true"), ("k=b&k", "b,true"), ("a%6B=1&%6b=z", "z"), ("k=1+2%2B", "1 2+"),
+            ("k=b&x=1&k=a", "a,b"), ("k=one", "one"), ("k", "true"), ("k=b&k", "b,true"), ("a%6B=1&%6b=z", "z"),
+            ("k=1+2%2B", "1 2+"),
             ("&&k=v&", "v"),
         ])
     func query(_ query: String, _ expected: String) {
@@ -312,7 +322,8 @@ private func limits(_ successes: Int, http: Int, tcp: Int, timeouts: Int) -> Hea
         #expect(value(.header, "x", fallback: ip, Request(headers: [("x", "")])) == hash("192.0.2.44"))
         #expect(value(.consumer, "", Request()) == nil)
         #expect(value(.queryArgument, "k", Request(queryText: "k=")) == nil)
-        #expect(value(.header, "x", fallback: HashInput(.header, name: "y"), Request(headers: [("y", "1")])) == hash("1"))
+        #expect(
+            value(.header, "x", fallback: HashInput(.header, name: "y"), Request(headers: [("y", "1")])) == hash("1"))
     }
 
     @Test("without its cookie a client gets a new one, and its value decides the endpoint")

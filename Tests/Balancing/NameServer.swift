@@ -40,7 +40,8 @@ enum Wire {
 
     /// A response to the question section `question` with the given id.
     static func response(
-        id: [UInt8], question: [UInt8], code: UInt8, _ records: [(name: String?, type: UInt16, ttl: UInt32, data: [UInt8])]
+        id: [UInt8], question: [UInt8], code: UInt8,
+        _ records: [(name: String?, type: UInt16, ttl: UInt32, data: [UInt8])]
     ) -> [UInt8] {
         var out = id + [0x81, 0x80 | code] + short(1) + short(UInt16(records.count)) + short(0) + short(0) + question
         for record in records {

@@ -87,10 +87,13 @@ import Testing
         let out = Buffer(capacity: 64)
         ProbeMessage.request(
             path: "/status?x=1", host: Array("api.test".utf8),
-            headers: [HeaderRule(name: "x-probe", values: ["a", "b"]), HeaderRule(name: "User-Agent", values: ["me"])], into: out)
+            headers: [
+                HeaderRule(name: "x-probe", values: ["a", "b"]), HeaderRule(name: "User-Agent", values: ["me"]),
+            ], into: out)
         #expect(
             out.readable.string
-                == "GET /status?x=1 HTTP/1.1\r\nHost: api.test\r\nx-probe: a\r\nx-probe: b\r\nUser-Agent: me\r\nConnection: close\r\n\r\n")
+                == "GET /status?x=1 HTTP/1.1\r\nHost: api.test\r\nx-probe: a\r\nx-probe: b\r\nUser-Agent: me\r\nConnection: close\r\n\r\n"
+        )
     }
 
     @Test("nothing in a configuration can add a line")
@@ -98,16 +101,21 @@ import Testing
         let out = Buffer(capacity: 64)
         ProbeMessage.request(
             path: "/a\r\nX: y", host: Array("h".utf8),
-            headers: [HeaderRule(name: "bad name", values: ["a"]), HeaderRule(name: "x", values: ["a\r\nY: z"])], into: out)
-        #expect(out.readable.string == "GET / HTTP/1.1\r\nHost: h\r\nUser-Agent: seaway-probe\r\nConnection: close\r\n\r\n")
+            headers: [HeaderRule(name: "bad name", values: ["a"]), HeaderRule(name: "x", values: ["a\r\nY: z"])],
+            into: out)
+        #expect(
+            out.readable.string == "GET / HTTP/1.1\r\nHost: h\r\nUser-Agent: seaway-probe\r\nConnection: close\r\n\r\n")
     }
 
     @Test(
         "the status of an answer",
         arguments: [
-            ("HTTP/1.1 200 OK\r\n", 200), ("HTTP/1.0 503\r\n", 503), ("HTTP/1.1  404 Not Found\n", 404), ("HTTP/1.1 200 OK", nil),
-            ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n", 204), ("HTTP/1.1 103 Early\r\nLink: x\r\n", nil),
-            ("HTTP/1.1 101 Switching\r\n", 101), ("SSH-2.0-OpenSSH\r\n", 0), ("HTTP/1.1 2000 x\r\n", 0), ("HTTP/1.1 99 x\r\n", 0),
+            ("HTTP/1.1 200 OK\r\n", 200), ("HTTP/1.0 503\r\n", 503), ("HTTP/1.1  404 Not Found\n", 404),
+            ("HTTP/1.1 200 OK", nil),
+            ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n", 204),
+            ("HTTP/1.1 103 Early\r\nLink: x\r\n", nil),
+            ("HTTP/1.1 101 Switching\r\n", 101), ("SSH-2.0-OpenSSH\r\n", 0), ("HTTP/1.1 2000 x\r\n", 0),
+            ("HTTP/1.1 99 x\r\n", 0),
             ("HTTP/x.1 200 OK\r\n", 0), ("\r\n", 0), ("", nil), ("HTTP/1.1 abc\r\n", 0),
         ] as [(String, Int?)])
     func status(_ answer: String, _ expected: Int?) {
@@ -125,6 +133,7 @@ import Testing
 /// A TCP server on the test's loop that answers every connection with `answer` (nil: says nothing).
 private final class ProbeServer: EventHandler {
     var answer: String?
+    var tls: TLSServer?
     private(set) var requests: [String] = []
     let address: SocketAddress
     private let loop: EventLoop
@@ -151,6 +160,7 @@ private final class ProbeServer: EventHandler {
             connection.server = self
             connections.append(connection)
             _ = connection.attach(socket)
+            connection.tls = tls?.session(socket)
         }
     }
 
@@ -160,6 +170,9 @@ private final class ProbeServer: EventHandler {
 
         override func ready(_ events: Readiness) {
             super.ready(events)
+            if let tls, !tls.isEstablished {
+                guard tls.handshake() == .bytes(0) else { return }
+            }
             while mayRead, case .bytes = receive(into: input, limit: 4096) {}
             guard let server, input.readable.ends(with: Bytes("\r\n\r\n")) else { return }
             server.requests.append(input.readable.string)
@@ -257,7 +270,35 @@ private final class ProbeServer: EventHandler {
         #expect(silent.board.state(silent.directory.lists[0].endpoints[0].cell).timeouts == 1)
     }
 
-    @Test("a tcp probe only connects, and an https probe of a plain server fails its handshake", arguments: [(ProbeKind.tcp, true), (.https, false)])
+    @Test("an https probe checks the server's certificate unless told not to", arguments: [true, false])
+    func https(_ verify: Bool) throws {
+        var site = Site([])
+        let server = try ProbeServer(site.loop, answer: "HTTP/1.1 200 OK\r\n\r\n")
+        defer { server.stop() }
+        server.tls = try TLSServer(
+            identities: [], names: [], clientAuthorities: "", tickets: TicketKeys(), failed: { _, _ in })
+        var target = Target()
+        target.host = "127.0.0.1"
+        target.port = Int(server.address.port)
+        site.cluster.targets = [target]
+        site.cluster.health.activeKind = .https
+        site.cluster.health.activeVerifyCertificate = verify
+        site.cluster.health.activeTimeout = 5
+        var snapshot = Snapshot()
+        snapshot.clusters = [site.cluster]
+        _ = site.directory.adopt(snapshot, now: site.loop.nowNanoseconds)
+        if verify {
+            #expect(site.loop.run { !site.isAvailable(0) })
+            #expect(server.requests.isEmpty)
+        } else {
+            #expect(site.loop.run { server.requests.count >= 2 })
+            #expect(site.isAvailable(0))
+        }
+    }
+
+    @Test(
+        "a tcp probe only connects, and an https probe of a plain server fails its handshake",
+        arguments: [(ProbeKind.tcp, true), (.https, false)])
     func kinds(_ kind: ProbeKind, _ works: Bool) throws {
         let site = Site([1]) { $0.health.activeKind = kind }
         #expect(site.loop.run { !site.isAvailable(0) })
@@ -280,7 +321,9 @@ private final class ProbeServer: EventHandler {
 }
 
 @Suite struct ClusterDirectoryTests {
-    private func cluster(_ id: UInt64, _ targets: [(String, Int, Int)], _ adjust: (inout Cluster) -> Void = { _ in }) -> Cluster {
+    private func cluster(_ id: UInt64, _ targets: [(String, Int, Int)], _ adjust: (inout Cluster) -> Void = { _ in })
+        -> Cluster
+    {
         var cluster = Cluster()
         cluster.id = ID(low: id)
         cluster.health.passiveUnhealthy.tcpFailures = 1
@@ -307,7 +350,8 @@ private final class ProbeServer: EventHandler {
         defer { server.stop() }
         server.answers = [
             "api.test/1": .a("10.0.0.1", "10.0.0.2"),
-            "svc.test/33": .records([(nil, 33, 60, Wire.service(1, 7, 9000, "node.test"))]), "node.test/1": .a("10.0.0.3"),
+            "svc.test/33": .records([(nil, 33, 60, Wire.service(1, 7, 9000, "node.test"))]),
+            "node.test/1": .a("10.0.0.3"),
         ]
         var configuration = DNSConfiguration()
         configuration.servers = [server.address]
@@ -320,7 +364,9 @@ private final class ProbeServer: EventHandler {
                 4,
                 [
                     cluster(1, [("10.9.9.9", 80, 100)]),
-                    cluster(2, [("API.test", 80, 50), ("svc.test", 81, 100), ("svc.test", 82, 0), ("gone.test", 80, 1)]) {
+                    cluster(
+                        2, [("API.test", 80, 50), ("svc.test", 81, 100), ("svc.test", 82, 0), ("gone.test", 80, 1)]
+                    ) {
                         $0.algorithm = .consistentHashing
                     },
                     cluster(3, [("gone.test", 80, 1)]) { $0.isUpstream = false },
@@ -329,10 +375,16 @@ private final class ProbeServer: EventHandler {
         #expect(lists.map(\.state) == [.resolved, .resolved, .unresolved])
         try #require(loop.run { directory.isSettled && !updates.isEmpty })
         let list = directory.lists[1]
-        #expect(list.endpoints.map { "\($0.address):\($0.port)" } == ["10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:9000", "10.0.0.3:9000"])
+        #expect(
+            list.endpoints.map { "\($0.address):\($0.port)" } == [
+                "10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:9000", "10.0.0.3:9000",
+            ])
         #expect(list.endpoints.map(\.weight) == [50, 50, 7, 0])
         #expect(list.endpoints.map(\.ringName) == ["10.0.0.1", "10.0.0.2", "node.test", "node.test"])
-        #expect(list.endpoints.map { String(decoding: $0.authority, as: UTF8.self) } == ["API.test", "API.test", "svc.test:9000", "svc.test:9000"])
+        #expect(
+            list.endpoints.map { String(decoding: $0.authority, as: UTF8.self) } == [
+                "API.test", "API.test", "svc.test:9000", "svc.test:9000",
+            ])
         #expect(list.targetCount == 4)
         #expect(list.ring != nil)
         #expect(updates.allSatisfy { $0.revision == 4 && $0.cluster == 1 })
@@ -354,8 +406,10 @@ private final class ProbeServer: EventHandler {
         server.stop()
         let cell = directory.lists[0].endpoints[0].cell
         #expect(cell >= 0)
-        board.report(.connectionFailed, cell: cell, from: .passive, limits: HealthPolicy(cluster(1, []).health).passive, now: 0)
-        let lists = directory.adopt(snapshot(2, [cluster(5, []), cluster(1, [("api.test", 80, 1), ("10.0.0.2", 80, 1)])]), now: 0)
+        board.report(
+            .connectionFailed, cell: cell, from: .passive, limits: HealthPolicy(cluster(1, []).health).passive, now: 0)
+        let lists = directory.adopt(
+            snapshot(2, [cluster(5, []), cluster(1, [("api.test", 80, 1), ("10.0.0.2", 80, 1)])]), now: 0)
         #expect(lists[1].endpoints.map(\.address.description) == ["10.0.0.1", "10.0.0.2"])
         #expect(lists[1].endpoints[0].cell == cell)
         #expect(!board.state(cell).isAvailable)
@@ -366,7 +420,40 @@ private final class ProbeServer: EventHandler {
         #expect(board.state(key) == nil)
     }
 
-    @Test("hosts: the target's name, the SRV name with use_srv_name, the upstream's own, ports where they are not usual")
+    @Test("a reload that does not touch a cluster keeps its very list, and with it ring and turns")
+    func untouched() {
+        let loop = EventLoop()
+        let board = HealthBoard(capacity: 64)
+        let directory = ClusterDirectory(resolver: Resolver(DNSConfiguration(), loop: loop), board: board)
+        let one = cluster(1, [("10.0.0.1", 80, 1), ("10.0.0.2", 80, 1)]) { $0.algorithm = .consistentHashing }
+        let two = cluster(2, [("10.0.0.3", 80, 1)])
+        let first = directory.adopt(snapshot(1, [one, two]), now: 0)
+        let balancer = Balancer(cluster: one, list: first[0], board: board, worker: 0, now: 0)
+        var changed = two
+        changed.targets[0].weight = 9
+        let second = directory.adopt(snapshot(2, [changed, one]), now: 0)
+        #expect(second[1] === first[0])
+        #expect(second[0] !== first[1])
+        #expect(second[0].endpoints.map(\.weight) == [9])
+        #expect(second[0].endpoints[0].cell == first[1].endpoints[0].cell)
+        guard case .endpoint(let before) = balancer.pick(hash: 7, excluding: Tried(), now: 0) else {
+            Issue.record("nothing picked")
+            return
+        }
+        balancer.update(cluster: one, list: second[1], now: 0)
+        guard case .endpoint(let after) = balancer.pick(hash: 7, excluding: Tried(), now: 0) else {
+            Issue.record("nothing picked")
+            return
+        }
+        #expect(before.serial == after.serial)
+        // Settings alone also take effect: without health checks the cells go.
+        var plain = one
+        plain.health = HealthChecks()
+        #expect(directory.adopt(snapshot(3, [plain]), now: 0)[0].endpoints.allSatisfy { $0.cell == -1 })
+    }
+
+    @Test(
+        "hosts: the target's name, the SRV name with use_srv_name, the upstream's own, ports where they are not usual")
     func hosts() {
         func endpoint(_ port: UInt16, record: String? = nil, host: String = "", useSRV: Bool = false) -> Endpoint {
             Endpoint(

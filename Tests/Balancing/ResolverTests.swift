@@ -5,7 +5,9 @@ import Testing
 
 @testable import Engine
 
-private func configuration(_ server: NameServer?, _ adjust: (inout DNSConfiguration) -> Void = { _ in }) -> DNSConfiguration {
+private func configuration(_ server: NameServer?, _ adjust: (inout DNSConfiguration) -> Void = { _ in })
+    -> DNSConfiguration
+{
     var configuration = DNSConfiguration()
     if let server { configuration.servers = [server.address] }
     configuration.timeoutMilliseconds = 100
@@ -43,7 +45,8 @@ private func addresses(_ answer: NameAnswer) -> [String] {
 
     @Test("AAAA is asked for when there is no A")
     func aaaa() throws {
-        let (answer, _) = try resolve("six.test", ["six.test/28": .records([(nil, 28, 60, Wire.address("2001:db8::7"))])])
+        let (answer, _) = try resolve(
+            "six.test", ["six.test/28": .records([(nil, 28, 60, Wire.address("2001:db8::7"))])])
         #expect(addresses(answer) == ["2001:db8::7"])
     }
 
@@ -73,7 +76,8 @@ private func addresses(_ answer: NameAnswer) -> [String] {
             "svc.test",
             [
                 "svc.test/33": .records([
-                    (nil, 33, 60, Wire.service(1, 10, 80, "one.test")), (nil, 33, 60, Wire.service(1, 10, 80, "two.test")),
+                    (nil, 33, 60, Wire.service(1, 10, 80, "one.test")),
+                    (nil, 33, 60, Wire.service(1, 10, 80, "two.test")),
                 ]),
                 "one.test/1": .a("10.0.0.1"), "two.test/1": .a("10.0.0.2", "10.0.0.3"),
             ])
@@ -84,10 +88,13 @@ private func addresses(_ answer: NameAnswer) -> [String] {
         #expect(all.map(\.weight) == [20, 10, 10])
     }
 
-    @Test("an SRV record that points to the root, or to names that do not resolve, is passed over", arguments: [".", "gone.test"])
+    @Test(
+        "an SRV record that points to the root, or to names that do not resolve, is passed over",
+        arguments: [".", "gone.test"])
     func srvNowhere(_ target: String) throws {
         let (answer, _) = try resolve(
-            "svc.test", ["svc.test/33": .records([(nil, 33, 60, Wire.service(1, 1, 80, target))]), "svc.test/1": .a("10.0.0.5")])
+            "svc.test",
+            ["svc.test/33": .records([(nil, 33, 60, Wire.service(1, 1, 80, target))]), "svc.test/1": .a("10.0.0.5")])
         #expect(addresses(answer) == ["10.0.0.5"])
     }
 
@@ -95,7 +102,11 @@ private func addresses(_ answer: NameAnswer) -> [String] {
     func alias() throws {
         let (inside, _) = try resolve(
             "www.test",
-            ["www.test/1": .records([(nil, 5, 60, Wire.name("edge.test")), ("edge.test", 1, 30, Wire.address("10.0.0.3"))])])
+            [
+                "www.test/1": .records([
+                    (nil, 5, 60, Wire.name("edge.test")), ("edge.test", 1, 30, Wire.address("10.0.0.3")),
+                ])
+            ])
         #expect(addresses(inside) == ["10.0.0.3"])
         let (outside, questions) = try resolve(
             "www.test", ["www.test/1": .records([(nil, 5, 60, Wire.name("edge.test"))]), "edge.test/1": .a("10.0.0.4")])
@@ -114,7 +125,7 @@ private func addresses(_ answer: NameAnswer) -> [String] {
         #expect(answer == .unknown(.notFound))
     }
 
-    @Test("short names are completed with search domains, and a missing name is asked for once")
+    @Test("short names are completed with search domains, and a missing name is not asked for again as AAAA")
     func search() throws {
         let (answer, questions) = try resolve("web", ["web.two.test/1": .a("10.0.0.6")]) {
             $0.search = ["one.test", "two.test"]
@@ -124,7 +135,7 @@ private func addresses(_ answer: NameAnswer) -> [String] {
         #expect(questions == ["web.one.test/1", "web.two.test/1"])
         let (missing, asked) = try resolve("nowhere", [:]) { $0.search = ["one.test"] }
         #expect(missing == .unknown(.notFound))
-        #expect(asked == ["nowhere.one.test/33", "nowhere/33"])
+        #expect(asked == ["nowhere.one.test/33", "nowhere/33", "nowhere.one.test/1", "nowhere/1"])
         let (absolute, once) = try resolve("web.", ["web/1": .a("10.0.0.7")]) { $0.search = ["one.test"] }
         #expect(addresses(absolute) == ["10.0.0.7"])
         #expect(once == ["web/33", "web/1"])
@@ -134,32 +145,44 @@ private func addresses(_ answer: NameAnswer) -> [String] {
         "literals, localhost and the hosts file need no server",
         arguments: [
             ("10.1.2.3", "10.1.2.3"), ("[2001:DB8::1]", "2001:db8::1"), ("2001:db8::1", "2001:db8::1"),
-            ("LocalHost", "127.0.0.1"), ("db.localhost", "127.0.0.1"), ("printer", "192.0.2.9"), ("v6.host", "2001:db8::9"),
+            ("LocalHost", "127.0.0.1"), ("db.localhost", "127.0.0.1"), ("printer", "192.0.2.9"),
+            ("v6.host", "2001:db8::9"),
         ])
     func local(_ name: String, _ expected: String) throws {
         let loop = EventLoop()
         let resolver = Resolver(
-            configuration(nil) { $0.hosts = HostsFile("192.0.2.9 printer Alias # note\n2001:db8::9 v6.host\nbad line\n") }, loop: loop)
+            configuration(nil) {
+                $0.hosts = HostsFile("192.0.2.9 printer Alias # note\n2001:db8::9 v6.host\nbad line\n")
+            }, loop: loop)
         resolver.watch(name)
         #expect(addresses(resolver.answer(name)) == [expected])
     }
 
     @Test("a server's failure is not taken for a missing name", arguments: [2, 5] as [UInt8])
     func serverFailure(_ code: UInt8) throws {
-        let (answer, _) = try resolve("api.test", ["api.test/33": .code(code), "api.test/1": .code(code), "api.test/28": .code(code)])
+        let (answer, _) = try resolve(
+            "api.test", ["api.test/33": .code(code), "api.test/1": .code(code), "api.test/28": .code(code)])
         #expect(answer == .unknown(.noAnswer))
+    }
+
+    @Test("what is said about SRV, or not said, does not hide a name's addresses", arguments: [0, 1, 2])
+    func srvDenied(_ kind: Int) throws {
+        let denial = [Answer.code(3), .code(2), .silence][kind]
+        let (answer, _) = try resolve("web", ["web/33": denial, "web/1": .a("172.18.0.2")])
+        #expect(addresses(answer) == ["172.18.0.2"])
     }
 
     @Test("a server that says nothing ends in no answer")
     func silence() throws {
-        let (answer, _) = try resolve("api.test", ["api.test/33": .silence])
+        let (answer, _) = try resolve("api.test", ["api.test/33": .silence, "api.test/1": .silence])
         #expect(answer == .unknown(.noAnswer))
     }
 
     @Test("a malformed answer does no harm")
     func malformed() throws {
         let (answer, _) = try resolve(
-            "api.test", ["api.test/33": .raw([0x81, 0x80, 0, 1, 0, 9, 0, 0, 0, 0, 0xC0, 0x0C]), "api.test/1": .a("10.0.0.1")])
+            "api.test",
+            ["api.test/33": .raw([0x81, 0x80, 0, 1, 0, 9, 0, 0, 0, 0, 0xC0, 0x0C]), "api.test/1": .a("10.0.0.1")])
         #expect(answer == .unknown(.noAnswer) || addresses(answer) == ["10.0.0.1"])
     }
 
@@ -286,7 +309,11 @@ private func addresses(_ answer: NameAnswer) -> [String] {
         func rotating(_ question: DNSQuestion) -> DNSOutcome {
             guard question.type == .a else { return .reply(DNSReply(code: 0, records: [])) }
             return .reply(
-                DNSReply(code: 0, records: order.map { DNSRecord(name: question.name, type: .a, ttl: 1, data: .address(IPAddress(v4: $0))) }))
+                DNSReply(
+                    code: 0,
+                    records: order.map {
+                        DNSRecord(name: question.name, type: .a, ttl: 1, data: .address(IPAddress(v4: $0)))
+                    }))
         }
         _ = settle(&table, now: 0, rotating)
         #expect(table.drainChanges() == ["a.test"])
@@ -300,7 +327,9 @@ private func addresses(_ answer: NameAnswer) -> [String] {
 
     @Test("at most 64 names are resolved at a time; the others follow as answers come")
     func concurrency() {
-        var table = NameTable(DNSConfiguration())
+        var configuration = DNSConfiguration()
+        configuration.order = [.a]
+        var table = NameTable(configuration)
         for i in 0..<100 { table.watch("n\(i).test", now: 0) }
         let first = table.start(now: 0)
         #expect(first.count == 64)
@@ -325,7 +354,10 @@ private func addresses(_ answer: NameAnswer) -> [String] {
 
     @Test(
         "what is no host name is refused without a question",
-        arguments: ["", "a..b", String(repeating: "a", count: 64), "a b", String(repeating: "a.", count: 127) + "b.c.d", "a\u{0}b"])
+        arguments: [
+            "", "a..b", String(repeating: "a", count: 64), "a b", String(repeating: "a.", count: 127) + "b.c.d",
+            "a\u{0}b",
+        ])
     func badNames(_ name: String) {
         var table = NameTable(DNSConfiguration())
         table.watch(name, now: 0)
@@ -363,7 +395,8 @@ private func addresses(_ answer: NameAnswer) -> [String] {
     @Test(
         "a resolver is HOST:PORT",
         arguments: [
-            ("10.0.0.1:5353", "10.0.0.1", 5353), ("10.0.0.1", "10.0.0.1", 53), ("[::1]:8600", "::1", 8600), ("::1", "::1", 53),
+            ("10.0.0.1:5353", "10.0.0.1", 5353), ("10.0.0.1", "10.0.0.1", 53), ("[::1]:8600", "::1", 8600),
+            ("::1", "::1", 53),
             ("[::1]", "::1", 53),
         ] as [(String, String, UInt16)])
     func server(_ text: String, _ address: String, _ port: UInt16) {
@@ -371,7 +404,11 @@ private func addresses(_ answer: NameAnswer) -> [String] {
         #expect(DNSConfiguration.server(text)?.port == port)
     }
 
-    @Test("what is not a resolver's address is refused", arguments: ["", ":53", "10.0.0.1:", "10.0.0.1:0", "10.0.0.1:70000", "10.0.0.1:+5", "dns.test:53", "[::1:53", "::1]:53"])
+    @Test(
+        "what is not a resolver's address is refused",
+        arguments: [
+            "", ":53", "10.0.0.1:", "10.0.0.1:0", "10.0.0.1:70000", "10.0.0.1:+5", "dns.test:53", "[::1:53", "::1]:53",
+        ])
     func badServer(_ text: String) {
         #expect(DNSConfiguration.server(text) == nil)
     }
@@ -394,7 +431,9 @@ private func addresses(_ answer: NameAnswer) -> [String] {
             reply.records == [
                 DNSRecord(name: "a.test", type: .cname, ttl: 60, data: .alias("b.test")),
                 DNSRecord(name: "b.test", type: .a, ttl: 30, data: .address(IPAddress(v4: 0x0A00_0001))),
-                DNSRecord(name: "a.test", type: .srv, ttl: 0, data: .service(priority: 1, weight: 2, port: 3, target: "c.test")),
+                DNSRecord(
+                    name: "a.test", type: .srv, ttl: 0,
+                    data: .service(priority: 1, weight: 2, port: 3, target: "c.test")),
             ])
     }
 
@@ -404,7 +443,10 @@ private func addresses(_ answer: NameAnswer) -> [String] {
         var random = Seeded(seed: seed)
         let packet = Wire.response(
             id: [1, 2], question: question, code: 0,
-            [(nil, 5, 60, Wire.name("b.test")), (nil, 28, 1, Wire.address("::1")), (nil, 33, 1, Wire.service(1, 2, 3, "c.test"))])
+            [
+                (nil, 5, 60, Wire.name("b.test")), (nil, 28, 1, Wire.address("::1")),
+                (nil, 33, 1, Wire.service(1, 2, 3, "c.test")),
+            ])
         for count in 0..<packet.count {
             let short = Array(packet[..<count])
             #expect(short.withBytes { DNSReply($0) } == nil)
@@ -423,7 +465,9 @@ private func addresses(_ answer: NameAnswer) -> [String] {
         #expect(parsed > 0, "seed \(seed)")
     }
 
-    @Test("compression pointers forwards, to themselves or in circles are refused", arguments: [12, 30, 31, 33] as [UInt8])
+    @Test(
+        "compression pointers forwards, to themselves or in circles are refused",
+        arguments: [12, 30, 31, 33] as [UInt8])
     func pointers(_ target: UInt8) {
         // A packet whose answer's name is a pointer at offset 24, to itself or further on.
         var packet = Wire.response(id: [1, 2], question: question, code: 0, [(nil, 1, 1, [1, 2, 3, 4])])

@@ -21,7 +21,7 @@ private let frames: [ControlFrame] = [
     ControlFrame(.listen([])),
     ControlFrame(.apply(revision: 9, snapshot: Array(repeating: 0xA5, count: 70_000))),
     ControlFrame(.apply(revision: 0, snapshot: [])),
-    ControlFrame(.drain(timeout: 30_000)),
+    ControlFrame(.drain(timeout: 30_000, idle: 250)),
     ControlFrame(.reopenLogs),
     ControlFrame(.command(.upgrade)),
     ControlFrame(.report(succeeded: false, text: "line 3: no")),

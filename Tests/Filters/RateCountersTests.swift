@@ -20,16 +20,13 @@ import Testing
     /// Runs `body` on `count` threads at once.
     private func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
         let done = DispatchSemaphore(value: 0)
-        let go = Atomic<Bool>(false)
-        withExtendedLifetime(go) {
-            for index in 0..<count {
-                Thread.detachNewThread {
-                    body(index)
-                    done.signal()
-                }
+        for index in 0..<count {
+            Thread.detachNewThread {
+                body(index)
+                done.signal()
             }
-            for _ in 0..<count { done.wait() }
         }
+        for _ in 0..<count { done.wait() }
     }
 
     @Test("a window admits exactly its limit, and a new one starts from nothing")
@@ -38,7 +35,10 @@ import Testing
         let limits = limits((.minute, 5))
         for start in [600, 660, 720] {
             var admitted = 0
-            for second in 0..<9 where counters.take(77, limits: limits, windows: windows(limits, second: start + second)).verdict == .admitted {
+            for second in 0..<9
+            where counters.take(77, limits: limits, windows: windows(limits, second: start + second)).verdict
+                == .admitted
+            {
                 admitted += 1
             }
             #expect(admitted == 5)
@@ -51,20 +51,28 @@ import Testing
         let limits = limits((.second, 2), (.hour, 4))
         var admitted: [Int] = []
         for second in 0..<4 {
-            admitted.append((0..<5).filter { _ in counters.take(9, limits: limits, windows: windows(limits, second: 7200 + second)).verdict == .admitted }.count)
+            admitted.append(
+                (0..<5).filter { _ in
+                    counters.take(9, limits: limits, windows: windows(limits, second: 7200 + second)).verdict
+                        == .admitted
+                }.count)
         }
         // Were refusals counted, the hour would be full after the first second.
         #expect(admitted == [2, 2, 0, 0])
     }
 
-    @Test("eight threads share one key and never admit more or fewer than the limits allow",
+    @Test(
+        "eight threads share one key and never admit more or fewer than the limits allow",
         arguments: [(0, 10_000), (700, 10_000), (3, 5), (0, 1)])
     func exactUnderThreads(perMinute: Int, perHour: Int) {
         let counters = RateCounters(capacity: 16)
         let limits = limits((.minute, perMinute), (.hour, perHour))
         let admitted = Atomic<Int>(0)
         onThreads(8) { _ in
-            for _ in 0..<4000 where counters.take(123_456_789, limits: limits, windows: windows(limits, second: 36_000)).verdict == .admitted {
+            for _ in 0..<4000
+            where counters.take(123_456_789, limits: limits, windows: windows(limits, second: 36_000)).verdict
+                == .admitted
+            {
                 admitted.add(1, ordering: .relaxed)
             }
         }
@@ -76,16 +84,18 @@ import Testing
         let limits = limits((.minute, 3))
         for round in 0..<200 {
             let counters = RateCounters(capacity: 256)
-            let admitted = (0..<32).map { _ in Mutex(0) }
+            let admitted = AtomicWords(count: 32)
             onThreads(8) { _ in
                 for key in 0..<32 {
                     let name = UInt64(round * 32 + key + 1) &* 0x9E37_79B9_7F4A_7C15
-                    for _ in 0..<2 where counters.take(name, limits: limits, windows: windows(limits, second: 60)).verdict == .admitted {
-                        admitted[key].withLock { $0 += 1 }
+                    for _ in 0..<2
+                    where counters.take(name, limits: limits, windows: windows(limits, second: 60)).verdict == .admitted
+                    {
+                        admitted.increment(key)
                     }
                 }
             }
-            for key in 0..<32 { #expect(admitted[key].withLock { $0 } == 3, "round \(round), key \(key)") }
+            for key in 0..<32 { #expect(admitted.load(key) == 3, "round \(round), key \(key)") }
         }
     }
 
@@ -96,19 +106,19 @@ import Testing
         let limits = limits((.second, 2))
         for second in 1...300 {
             let keys = (0..<12).map { UInt64(second * 100 + $0) &* 0xD6E8_FEB8_6659_FD93 }
-            let admitted = (0..<12).map { _ in Mutex(0) }
+            let admitted = AtomicWords(count: 12)
             let full = Atomic<Int>(0)
             onThreads(4) { _ in
                 for (index, key) in keys.enumerated() {
                     switch counters.take(key, limits: limits, windows: windows(limits, second: second * 10)).verdict {
-                    case .admitted: admitted[index].withLock { $0 += 1 }
+                    case .admitted: admitted.increment(index)
                     case .full: full.add(1, ordering: .relaxed)
                     case .refused: break
                     }
                 }
             }
             #expect(full.load(ordering: .relaxed) == 0)
-            for index in 0..<12 { #expect(admitted[index].withLock { $0 } == 2, "second \(second), key \(index)") }
+            for index in 0..<12 { #expect(admitted.load(index) == 2, "second \(second), key \(index)") }
         }
     }
 
@@ -116,7 +126,11 @@ import Testing
     func full() {
         let counters = RateCounters(capacity: 16)
         let limits = limits((.minute, 1))
-        for key in 1...16 { #expect(counters.take(UInt64(key) << 32, limits: limits, windows: windows(limits, second: 120)).verdict == .admitted) }
+        for key in 1...16 {
+            #expect(
+                counters.take(UInt64(key) << 32, limits: limits, windows: windows(limits, second: 120)).verdict
+                    == .admitted)
+        }
         #expect(counters.take(17 << 32, limits: limits, windows: windows(limits, second: 121)).verdict == .full)
         #expect(counters.take(3 << 32, limits: limits, windows: windows(limits, second: 122)).verdict == .refused)
         #expect(counters.take(17 << 32, limits: limits, windows: windows(limits, second: 190)).verdict == .admitted)
@@ -155,5 +169,14 @@ import Testing
         #expect(windows.ends[RatePeriod.day.rawValue] == (now / 86_400 + 1) * 86_400)
         let next = self.windows(limits, second: monthEnd)
         #expect(next.numbers[RatePeriod.month.rawValue] == windows.numbers[RatePeriod.month.rawValue] + 1)
+    }
+}
+
+extension AtomicWords {
+    fileprivate func increment(_ index: Int) {
+        while true {
+            let current = load(index)
+            if exchange(index, current, current + 1) { return }
+        }
     }
 }

@@ -97,7 +97,8 @@ struct RandomRoutingTests {
                 let actual = tableAnswer(table, routes, services, request, result)
                 if expected.route != nil { matched += 1 }
                 #expect(
-                    actual == expected, "seed \(seed) round \(round): \(request)\n\(expected.route.map { routes[$0] } as Any)")
+                    actual == expected,
+                    "seed \(seed) round \(round): \(request)\n\(expected.route.map { routes[$0] } as Any)")
                 if actual != expected { return }
             }
         }

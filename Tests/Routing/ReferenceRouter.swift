@@ -84,7 +84,7 @@ struct ReferenceRouter {
         if let first = paths.first {
             if first.hasPrefix("~") {
                 priority += 1 << 51
-                priority += UInt64(route.regexPriority) << 19
+                priority += UInt64(max(0, route.regexPriority)) << 19  // No rule for negative ones.
             } else {
                 priority += UInt64(first.utf8.count)
             }
@@ -288,8 +288,11 @@ enum NaivePath {
         let S = service.isEmpty ? [0x2F] : service
         var P = strip && prefix != nil ? Array(U.dropFirst(prefix ?? 0)) : Array(U.dropFirst(1))
         if P == [0x2E] || P == [0x2E, 0x2E] { P = [] }
-        if P.starts(with: [0x2E, 0x2F]) { P.removeFirst(2) }
-        else if P.starts(with: [0x2E, 0x2E, 0x2F]) { P.removeFirst(3) }
+        if P.starts(with: [0x2E, 0x2F]) {
+            P.removeFirst(2)
+        } else if P.starts(with: [0x2E, 0x2E, 0x2F]) {
+            P.removeFirst(3)
+        }
         let endsU = U.last == 0x2F
         if v1 {
             if !strip { return S + U.dropFirst(1) }

@@ -30,7 +30,7 @@ struct SeededRandom: RandomNumberGenerator {
 /// SEAWAY_SEED, or a new seed; printed so that a failure can be repeated.
 func announcedSeed(_ name: String) -> UInt64 {
     let given = unsafe getenv("SEAWAY_SEED").flatMap { unsafe UInt64(String(cString: $0)) }
-    let seed = given ?? UInt64.random(in: 1 ... 1 << 40)
+    let seed = given ?? UInt64.random(in: 1...1 << 40)
     print("\(name): SEAWAY_SEED=\(seed)")
     return seed
 }

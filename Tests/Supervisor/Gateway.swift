@@ -21,9 +21,11 @@ enum Programs {
 
     static var seaway: String { directory + "/seaway" }
     static var proxy: String { directory + "/seaway-proxy" }
-    static var double: String {
-        #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
-            + "/double_proxy.py"
+    static var double: String { beside("double_proxy.py") }
+
+    /// A script of this directory.
+    static func beside(_ name: String) -> String {
+        #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/") + "/" + name
     }
 }
 
@@ -118,7 +120,11 @@ final class GatewayUnderTest {
 
     static let empty = "_format_version: \"3.0\"\n"
 
-    init(_ extra: [String] = [], proxy: String = Programs.double, behaviour: String? = nil, config text: String = empty) throws {
+    /// - Parameter prepare: gets the directory, and may return another configuration file to use.
+    init(
+        _ extra: [String] = [], proxy: String = Programs.double, behaviour: String? = nil, config text: String = empty,
+        prepare: (String) -> String? = { _ in nil }
+    ) throws {
         var template = Array("/tmp/seaway-test-XXXXXX".utf8CString)
         _ = unsafe mkdtemp(&template)
         directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -127,12 +133,13 @@ final class GatewayUnderTest {
         _ = unsafe mkdir(directory + "/state", 0o700)
         writeText(directory + "/config/kong.yml", text)
         if let behaviour { writeText(directory + "/state/double", behaviour) }
+        let config = prepare(directory) ?? directory + "/config/kong.yml"
         arguments =
             [
-                Programs.seaway, "gateway", "run", "--config", directory + "/config/kong.yml", "--http", "127.0.0.1:0",
+                Programs.seaway, "gateway", "run", "--config", config, "--http", "127.0.0.1:0",
                 "--https", "off", "--status", "127.0.0.1:0", "--state-dir", directory + "/state", "--proxy", proxy,
                 "--workers", "2", "--drain-timeout", "10s",
-            ] + extra
+            ] + extra.map { [directory] in $0.replacing("DIRECTORY", with: directory) }
         supervisor = try Program(arguments, in: directory, name: "supervisor-0")
     }
 
@@ -157,6 +164,22 @@ final class GatewayUnderTest {
 
     func waitFor(_ words: String, times: Int = 1) throws {
         try eventually("\"\(words)\" in: \(supervisor.talk)") { supervisor.talk.ranges(of: words).count >= times }
+    }
+
+    /// The process that serves, as the supervisor's story tells it.
+    func servingProcess() throws -> Int32 {
+        let text = try banner()
+        var found: (at: String.Index, pid: Int32)?
+        for words in ["proxy process ", "seaway: proxy "] {
+            for range in text.ranges(of: words) {
+                let rest = text[range.upperBound...]
+                let digits = rest.prefix { $0.isNumber }
+                let isServing = words == "proxy process " || [" serves", " replaces"].contains { rest.dropFirst(digits.count).hasPrefix($0) }
+                guard isServing, let pid = Int32(digits), found.map({ range.lowerBound > $0.at }) ?? true else { continue }
+                found = (range.lowerBound, pid)
+            }
+        }
+        return try #require(found?.pid)
     }
 
     /// One request; the double's answer: which process, which revision.
@@ -209,8 +232,14 @@ final class Connection {
 
     /// One exchange; its answer must have a Content-Length. `isLast`: the server closes afterwards.
     func get(_ path: String, close: Bool) throws -> (body: String, isLast: Bool) {
-        let head = "GET \(path) HTTP/1.1\r\nHost: localhost\r\n\(close ? "Connection: close\r\n" : "")\r\n"
-        let request = Array(head.utf8)
+        let answer = try exchange(
+            "GET \(path) HTTP/1.1\r\nHost: localhost\r\n\(close ? "Connection: close\r\n" : "")\r\n")
+        return (answer.body, answer.head.lowercased().contains("connection: close"))
+    }
+
+    /// Sends the bytes of a request; the whole answer.
+    func exchange(_ request: String) throws -> (status: Int, head: String, body: String) {
+        let request = Array(request.utf8)
         guard request.withBytes({ sys_send(socket, $0.address, $0.count) }) == request.count else {
             throw TestFailure("send: \(sys_errno())")
         }
@@ -218,12 +247,14 @@ final class Connection {
         while true {
             let text = buffer.readable.string
             if let end = text.firstRange(of: "\r\n\r\n") {
-                let head = text[..<end.lowerBound].lowercased()
+                let head = String(text[..<end.lowerBound])
                 let body = text[end.upperBound...]
-                guard let field = head.firstRange(of: "content-length: "),
-                    let length = Int(head[field.upperBound...].prefix { $0.isNumber })
+                let lower = head.lowercased()
+                guard let field = lower.firstRange(of: "content-length: "),
+                    let length = Int(lower[field.upperBound...].prefix { $0.isNumber }),
+                    let status = Int(head.dropFirst(9).prefix(3))
                 else { throw TestFailure("no length: \(text)") }
-                if body.utf8.count >= length { return (String(body), head.contains("connection: close")) }
+                if body.utf8.count >= length { return (status, head, String(body)) }
             }
             wait(POLLIN)
             buffer.reserve(4096)

@@ -6,22 +6,6 @@ import Testing
 
 @Suite("Supervised seaway-proxy", .serialized)
 struct RealProxyTests {
-    /// The process that serves, as the supervisor's story tells it.
-    private func servingProcess(_ gateway: GatewayUnderTest) throws -> Int32 {
-        let text = try gateway.banner()
-        var found: (at: String.Index, pid: Int32)?
-        for words in ["proxy process ", "seaway: proxy "] {
-            for range in text.ranges(of: words) {
-                let rest = text[range.upperBound...]
-                let digits = rest.prefix { $0.isNumber }
-                let isServing = words == "proxy process " || [" serves", " replaces"].contains { rest.dropFirst(digits.count).hasPrefix($0) }
-                guard isServing, let pid = Int32(digits), found.map({ range.lowerBound > $0.at }) ?? true else { continue }
-                found = (range.lowerBound, pid)
-            }
-        }
-        return try #require(found?.pid)
-    }
-
     @Test("kill -9 of the proxy: it serves again in under a second, and nobody is refused")
     func killedProxy() throws {
         let gateway = try GatewayUnderTest(proxy: Programs.proxy)
@@ -29,7 +13,7 @@ struct RealProxyTests {
         _ = try GatewayUnderTest.get(port)
         for round in 1...5 {
             let start = sys_monotonic_nanoseconds()
-            _ = kill(try servingProcess(gateway), SIGKILL)
+            _ = kill(try gateway.servingProcess(), SIGKILL)
             _ = try GatewayUnderTest.get(port)
             #expect(sys_monotonic_nanoseconds() - start < 1_000_000_000)
             try gateway.waitFor("was killed by signal 9", times: round)
@@ -41,7 +25,7 @@ struct RealProxyTests {
     func killedSupervisor() throws {
         let gateway = try GatewayUnderTest(proxy: Programs.proxy)
         let port = try gateway.port()
-        let proxy = try servingProcess(gateway)
+        let proxy = try gateway.servingProcess()
         let load = Load(port)
         gateway.supervisor.signal(SIGKILL)
         _ = try gateway.supervisor.exitCode()
@@ -79,7 +63,7 @@ struct RealProxyTests {
     func stop() throws {
         let gateway = try GatewayUnderTest(proxy: Programs.proxy)
         let port = try gateway.port()
-        let proxy = try servingProcess(gateway)
+        let proxy = try gateway.servingProcess()
         _ = try GatewayUnderTest.get(port)
         gateway.supervisor.signal(SIGTERM)
         #expect(try gateway.supervisor.exitCode() == 0)

@@ -50,17 +50,24 @@ struct SupervisorTests {
         #expect(try gateway.ask(port).pid != proxy)
     }
 
-    @Test("a supervisor that wants other sockets replaces the proxy it finds")
-    func adoptionElsewhere() throws {
+    @Test("a supervisor that wants other workers and addresses replaces the proxy it finds", arguments: [1, 5])
+    func adoptionElsewhere(workers: Int) throws {
         let gateway = try GatewayUnderTest()
         let port = try gateway.port()
         let proxy = try gateway.ask(port).pid
         gateway.supervisor.signal(SIGKILL)
         _ = try gateway.supervisor.exitCode()
-        try gateway.startSupervisor(["--workers", "1", "--http", "127.0.0.1:\(port)"])
+        let load = Load(port)
+        try gateway.startSupervisor(["--workers", "\(workers)", "--http", "[::1]:0"])
         try gateway.waitFor("replaces \(proxy)")
-        #expect(try gateway.ask(port).pid != proxy)
         try gateway.waitFor("proxy \(proxy) has finished")
+        #expect(try gateway.port() == port)
+        #expect(gateway.supervisor.talk.contains("http://[::1]:"))
+        #expect(try gateway.ask(port).pid != proxy)
+        // The old address is kept by the same sockets: nothing was lost.
+        let (answers, failures) = load.finish()
+        #expect(failures == [])
+        #expect(answers > 0)
     }
 
     @Test("a second supervisor for the same state directory is refused")

@@ -2,7 +2,7 @@
 """A stand-in for seaway-proxy that speaks the control protocol and can misbehave on request.
 
 Answers each HTTP request with "PID REVISION\\n". The file `double` in the state directory says how it
-misbehaves: reject (every revision but the first), crash-on-apply, crash-at-start, slow-drain.
+misbehaves: reject (every revision but the first), crash-on-N (revision N), crash-at-start, slow-drain.
 """
 import os, select, signal, socket, struct, sys, time
 
@@ -122,7 +122,7 @@ class Double:
         elif kind == 6:
             revision = dict(fields(body))[1]
             how = behaviour()
-            if "crash-on-apply" in how:
+            if f"crash-on-{revision}" in how:
                 os._exit(3)
             if "reject" in how and self.revision:
                 self.send(data(3, number(1, revision) + data(2, b"the double rejects it")))

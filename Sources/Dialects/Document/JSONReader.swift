@@ -152,7 +152,9 @@ struct JSONReader {
             case UInt8(ascii: "\\"): try escape()
             case 0..<0x20:
                 // A raw tab is let through, as other readers do; other controls are not.
-                guard byte == 0x09 else { throw problem("a control character inside a string", "write it as \\n or \\u00XX") }
+                guard byte == 0x09 else {
+                    throw problem("a control character inside a string", "write it as \\n or \\u00XX")
+                }
                 scratch.append(byte)
             default: scratch.append(byte)
             }

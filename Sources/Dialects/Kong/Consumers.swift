@@ -8,7 +8,10 @@ extension KongLoader {
         var consumer = ConsumerEntity()
         consumer.username = string(fields, schema["username"]) ?? ""
         consumer.customID = string(fields, schema["custom_id"]) ?? ""
-        if consumer.username.isEmpty, consumer.customID.isEmpty {
+        // A name that is there but was refused has had its finding.
+        if consumer.username.isEmpty, consumer.customID.isEmpty, document.member(node, "username") == Document.none,
+            document.member(node, "custom_id") == Document.none
+        {
             report(.combination, at: node, "a consumer needs a username or a custom_id", remedy: "add one of them")
         }
         consumer.head = head(.consumers, fields, node) { consumer.username }

@@ -33,7 +33,8 @@ extension KongLoader {
         case .record where document.count(array) == 0: return
         case .bool, .int, .double, .string, .record, .key:
             report(
-                .wrongType, at: array, field: kind.rawValue, "expected a list of \(kind.rawValue), found \(found(array))",
+                .wrongType, at: array, field: kind.rawValue,
+                "expected a list of \(kind.rawValue), found \(found(array))",
                 remedy: "write each on a line of its own that begins with \"- \"")
             return
         }
@@ -147,7 +148,8 @@ extension KongLoader {
             if let line = ids[kind, default: [:]].updateValue(head.line, forKey: written) {
                 report(
                     .notUnique, at: fields.nodes[Self.idPosition], field: "id",
-                    "another \(kind.singular) with this id is on line \(line)", remedy: "remove one, or give it another id")
+                    "another \(kind.singular) with this id is on line \(line)",
+                    remedy: "remove one, or give it another id")
             }
         } else {
             head.id = identifier(kind, key())

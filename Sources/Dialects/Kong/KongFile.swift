@@ -73,7 +73,8 @@ extension KongLoader {
     /// Entities of Kong Enterprise, which a dump may hold.
     static let enterpriseEntities: Set<String> = [
         "consumer_groups", "consumer_group_consumers", "consumer_group_plugins", "rbac_roles", "rbac_users",
-        "rbac_role_endpoints", "rbac_role_entities", "rbac_user_roles", "admins", "licenses", "partials", "custom_entities",
+        "rbac_role_endpoints", "rbac_role_entities", "rbac_user_roles", "admins", "licenses", "partials",
+        "custom_entities",
         "files", "document_objects", "event_hooks", "keyring_meta", "keyring_keys", "developers", "applications",
         "application_instances", "degraphql_routes", "graphql_ratelimiting_cost_decorations", "mtls_auth_credentials",
         "group_rbac_roles", "groups", "service_packages", "service_versions", "header_cert_auth_credentials",
@@ -89,7 +90,8 @@ extension KongLoader {
         let root = document.root
         guard root != Document.none, document.kind(root) == .record else {
             report(
-                .notAMap, at: root, root == Document.none ? "the file is empty" : "the top of the file is \(found(root))",
+                .notAMap, at: root,
+                root == Document.none ? "the file is empty" : "the top of the file is \(found(root))",
                 remedy: "begin with _format_version: \"3.0\"")
             return
         }
@@ -195,7 +197,8 @@ extension KongLoader {
         let value = document.value(entry)
         if let kind = EntityKind(rawValue: key) { return readEntities(kind, value, parent: nil) }
         switch key {
-        case "_format_version", "_transform", "_info", "_plugin_configs", "_comment", "_ignore", "_workspace", "_konnect":
+        case "_format_version", "_transform", "_info", "_plugin_configs", "_comment", "_ignore", "_workspace",
+            "_konnect":
             return
         case "workspaces":
             readWorkspaces(value)
@@ -224,7 +227,8 @@ extension KongLoader {
     /// Dumps of a database name its one workspace.
     private func readWorkspaces(_ array: Int) {
         for element in elements(array) {
-            let name = document.kind(element) == .record ? document.string(maybe: document.member(element, "name")) : nil
+            let name =
+                document.kind(element) == .record ? document.string(maybe: document.member(element, "name")) : nil
             guard name != "default" else { continue }
             refuse(
                 .enterpriseEntity, at: element, field: "workspaces", "workspaces exist in Kong Enterprise only",

@@ -146,13 +146,17 @@ final class KongLoader {
         case .plugins:
             if scopes.count > 1 { return "\(own) on \(ownLabel(scopes[scopes.count - 2]))" }
             for (field, kind) in [("route", "route"), ("service", "service"), ("consumer", "consumer")] {
-                if let name = referenceText(document.member(scope.node, field)) { return "\(own) on \(kind) \"\(name)\"" }
+                if let name = referenceText(document.member(scope.node, field)) {
+                    return "\(own) on \(kind) \"\(name)\""
+                }
             }
             return own
         case .targets, .snis, .acls, .keyAuthCredentials, .basicAuthCredentials, .hmacAuthCredentials, .jwtSecrets,
             .oauth2Credentials:
             if scopes.count > 1 { return "\(own) of \(ownLabel(scopes[scopes.count - 2]))" }
-            if let name = referenceText(document.member(scope.node, "consumer")) { return "\(own) of consumer \"\(name)\"" }
+            if let name = referenceText(document.member(scope.node, "consumer")) {
+                return "\(own) of consumer \"\(name)\""
+            }
             return own
         case .services, .routes, .upstreams, .consumers, .certificates, .caCertificates, .vaults, .keySets, .keys:
             return own

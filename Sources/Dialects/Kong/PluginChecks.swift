@@ -73,7 +73,8 @@ enum PluginChecks {
         if hasAllow != hasDeny { return [] }
         return [
             Problem(
-                field: hasAllow ? "deny" : "allow", message: "one of allow and deny is needed, not both",
+                field: hasAllow ? "deny" : "allow",
+                message: hasAllow ? "allow and deny exclude each other" : "one of allow and deny is needed",
                 remedy: hasAllow ? "keep allow or deny" : "add allow or deny")
         ]
     }

@@ -21,7 +21,9 @@ extension KongLoader {
         plugin.isEnabled = isEnabled
         plugin.protocols = description.defaultProtocols
         if fields.has(schema["protocols"]) {
-            plugin.protocols = strings(fields, schema["protocols"], unique: true).compactMap { GatewayProtocol(rawValue: $0) }
+            plugin.protocols = strings(fields, schema["protocols"], unique: true).compactMap {
+                GatewayProtocol(rawValue: $0)
+            }
             if let odd = plugin.protocols.first(where: { !description.protocols.contains($0) }) {
                 report(
                     .badValue, at: fields[schema["protocols"]], field: "protocols",
@@ -73,7 +75,9 @@ extension KongLoader {
             let near = Suggestion.nearest(to: name, in: PluginCatalog.allNames)
             refuse(
                 .unknownPlugin, at: node, field: "name",
-                near == nil ? "\(name) is no bundled plugin; custom Lua plugins do not run in Seaway" : "unknown plugin \(name)",
+                near == nil
+                    ? "\(name) is no bundled plugin; custom Lua plugins do not run in Seaway"
+                    : "unknown plugin \(name)",
                 remedy: near.map { "did you mean \($0)?" } ?? "remove it, or start with --lenient to run without it")
         }
         return nil
@@ -116,10 +120,14 @@ extension KongLoader {
         var keeps = true
         for problem in PluginChecks.problems(plugin.name, value) {
             if problem.code == .unsupportedSetting {
-                refuse(problem.code, at: place(problem.field), field: problem.field, problem.message, remedy: problem.remedy)
+                refuse(
+                    problem.code, at: place(problem.field), field: problem.field, problem.message,
+                    remedy: problem.remedy)
                 keeps = false
             } else {
-                report(problem.code, at: place(problem.field), field: problem.field, problem.message, remedy: problem.remedy)
+                report(
+                    problem.code, at: place(problem.field), field: problem.field, problem.message,
+                    remedy: problem.remedy)
             }
         }
         return keeps ? value : nil

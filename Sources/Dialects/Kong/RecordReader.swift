@@ -135,7 +135,9 @@ extension KongLoader {
             guard kind == .string else { return reportType(node, field) }
             return holds(text: node, field)
         case .integer:
-            guard kind == .int || kind == .double, let value = document.int(node) else { return reportType(node, field) }
+            guard kind == .int || kind == .double, let value = document.int(node) else {
+                return reportType(node, field)
+            }
             return holds(number: Double(value), node, field)
         case .number:
             guard let value = document.number(node), !value.isNaN else { return reportType(node, field) }
@@ -270,14 +272,16 @@ extension KongLoader {
                 }
             case .greaterThan(let low):
                 if number <= low {
-                    report(.badValue, at: node, "value must be greater than \(Int(low))", remedy: "write a larger number")
+                    report(
+                        .badValue, at: node, "value must be greater than \(Int(low))", remedy: "write a larger number")
                     return false
                 }
             case .oneOfIntegers(let values):
                 if !values.contains(where: { Double($0) == number }) {
                     report(
                         .badValue, at: node,
-                        "expected one of: \(values.map { "\($0)" }.joined(separator: ", "))", remedy: "write one of them")
+                        "expected one of: \(values.map { "\($0)" }.joined(separator: ", "))",
+                        remedy: "write one of them")
                     return false
                 }
             case .oneOf, .lengthAtLeast, .lengthAtMost, .form: break
@@ -304,7 +308,9 @@ extension KongLoader {
 
     /// A string, with a vault reference resolved.
     func secret(_ fields: Fields, _ position: Int) -> String? {
-        string(fields, position).flatMap { resolveVault($0, at: fields.nodes[position], fields.schema.fields[position].name) }
+        string(fields, position).flatMap {
+            resolveVault($0, at: fields.nodes[position], fields.schema.fields[position].name)
+        }
     }
 
     func int(_ fields: Fields, _ position: Int) -> Int? {

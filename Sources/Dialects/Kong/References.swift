@@ -21,6 +21,7 @@ extension KongLoader {
             set(reference, to: found)
         }
         checkUnique()
+        checkAnonymous(byID[.consumers] ?? [:], byName[.consumers] ?? [:])
         moveIntoParents()
         hashPasswords()
     }
@@ -59,7 +60,9 @@ extension KongLoader {
 
     /// A table of names; reports the second use of one. Empty names are no names.
     @discardableResult
-    private func unique(_ kind: EntityKind, _ field: String, _ names: [(name: String, line: Int)], isSecret: Bool = false)
+    private func unique(
+        _ kind: EntityKind, _ field: String, _ names: [(name: String, line: Int)], isSecret: Bool = false
+    )
         -> [String: Int]
     {
         var table: [String: Int] = [:]
@@ -135,6 +138,20 @@ extension KongLoader {
                 .notUnique, at: scopes.last?.node ?? Document.none, in: scopes,
                 "\(plugin.name) is configured for the same place on line \(model.plugins[first].head.line)",
                 remedy: "keep one of the two; Kong has one configuration for each place too")
+        }
+    }
+
+    /// `anonymous` is no foreign key to Kong: a request that needs it fails with 500. Say it before that.
+    private func checkAnonymous(_ byID: [Identifier: Int], _ byName: [String: Int]) {
+        for (index, plugin) in model.plugins.enumerated() {
+            guard let name = plugin.config["anonymous"].string, byName[name] == nil else { continue }
+            if let id = Identifier(name), byID[id] != nil || model.consumers.contains(where: { $0.head.id == id }) {
+                continue
+            }
+            report(
+                .missingReference, .warning, at: pluginScopes[index].last?.node ?? Document.none,
+                field: "config.anonymous", in: pluginScopes[index], "there is no consumer \"\(name)\"",
+                remedy: "declare it, or requests without credentials end in 500")
         }
     }
 

@@ -83,7 +83,8 @@ extension KongLoader {
         }
         if ["env", "aws", "gcp", "azure", "hcv"].contains(vault.prefix) {
             report(
-                .badValue, at: fields[schema["prefix"]], field: "prefix", "\(vault.prefix) is the name of a type of vault",
+                .badValue, at: fields[schema["prefix"]], field: "prefix",
+                "\(vault.prefix) is the name of a type of vault",
                 remedy: "choose another prefix, such as my-\(vault.prefix)")
         }
         vault.head = head(.vaults, fields, node) { vault.prefix }

@@ -125,7 +125,8 @@ extension KongLoader {
             }
         }
         guard service.protocol != .https, service.protocol != .tls else { return }
-        for position in [F.clientCertificate, F.tlsVerify, F.tlsVerifyDepth, F.caCertificates] where fields.has(position) {
+        for position in [F.clientCertificate, F.tlsVerify, F.tlsVerifyDepth, F.caCertificates]
+        where fields.has(position) {
             // An empty list says nothing.
             if document.kind(fields[position]) == .array, document.count(fields[position]) == 0 { continue }
             let name = fields.schema.fields[position].name
@@ -309,7 +310,8 @@ extension KongLoader {
         }
         if all.allSatisfy({ isEmptyContainer(fields[$0]) }), !hasRefusedMatcher(node) {
             report(
-                .combination, at: node, "a route of \(route.protocols.map(\.rawValue).joined(separator: ", ")) needs a matcher",
+                .combination, at: node,
+                "a route of \(route.protocols.map(\.rawValue).joined(separator: ", ")) needs a matcher",
                 remedy: "add at least one of \(names)")
         }
     }

@@ -47,13 +47,15 @@ enum TextForms {
         case .templateHeaderPair:
             return pair(text) ?? template(text) ?? headerName(text.prefix(text.firstIndex(of: 0x3A) ?? 0))
         case .plainName:
-            return text.contains(UInt8(ascii: "$")) ? template(text) ?? problem("a name with a template in it", "templates stand in values only") : nil
+            return text.contains(UInt8(ascii: "$"))
+                ? template(text) ?? problem("a name with a template in it", "templates stand in values only") : nil
         case .template: return template(text)
         case .cookieName:
             return all(text, ASCII.isToken) ? nil : problem("not a cookie name", "use letters, digits, - and _")
         case .vaultPrefix: return vaultPrefix(text)
         case .upstreamName: return upstreamName(text)
-        case .target: return TargetAddress(text) == nil ? problem("not host[:port]", "write name:8000 or 10.0.0.1:80") : nil
+        case .target:
+            return TargetAddress(text) == nil ? problem("not host[:port]", "write name:8000 or 10.0.0.1:80") : nil
         case .jwk:
             guard (try? JSONReader.read(text, limits: DocumentLimits())) != nil else {
                 return problem("not JSON", "write the key as a JSON string")
@@ -82,7 +84,8 @@ enum TextForms {
     }
 
     private static func isHostName(_ text: Bytes) -> Bool {
-        text.count <= 253 && all(text) { ASCII.isAlpha($0) || ASCII.isDigit($0) || $0 == 0x2D || $0 == 0x2E || $0 == 0x5F }
+        text.count <= 253
+            && all(text) { ASCII.isAlpha($0) || ASCII.isDigit($0) || $0 == 0x2D || $0 == 0x2E || $0 == 0x5F }
     }
 
     static func withoutBrackets(_ text: Bytes) -> Bytes {
@@ -126,7 +129,9 @@ enum TextForms {
     }
 
     private static func serverName(_ text: Bytes) -> ValueProblem? {
-        if IPAddress(withoutBrackets(text)) != nil { return problem("a server name is no IP address", "use the DNS name") }
+        if IPAddress(withoutBrackets(text)) != nil {
+            return problem("a server name is no IP address", "use the DNS name")
+        }
         if isHostName(text) { return nil }
         return problem("not a server name", "write a DNS name without a port")
     }
@@ -212,7 +217,8 @@ enum TextForms {
         let good =
             text.count >= 2 && isLower(text[0]) && text[text.count - 1] != 0x2D
             && all(text) { isLower($0) || ASCII.isDigit($0) || $0 == 0x2D }
-        return good ? nil : problem("not a vault prefix", "use lower-case letters, digits and -, beginning with a letter")
+        return good
+            ? nil : problem("not a vault prefix", "use lower-case letters, digits and -, beginning with a letter")
     }
 
     private static func upstreamName(_ text: Bytes) -> ValueProblem? {
@@ -220,7 +226,9 @@ enum TextForms {
             return problem("an upstream's name is no IP address", "use a name such as api.internal")
         }
         if isHostName(text) { return nil }
-        if text.contains(UInt8(ascii: ":")) { return problem("an upstream's name has no port", "put ports on its targets") }
+        if text.contains(UInt8(ascii: ":")) {
+            return problem("an upstream's name has no port", "put ports on its targets")
+        }
         return problem("an upstream's name has the form of a host name", "use letters, digits, - and .")
     }
 }

@@ -161,6 +161,7 @@ extension KongLoader {
         }
         targets.append(target)
         targetScopes.append(scopes)
-        targetParents.append(link(fields, schema["upstream"], to: .upstreams, from: .targets, targets.count - 1, parent))
+        targetParents.append(
+            link(fields, schema["upstream"], to: .upstreams, from: .targets, targets.count - 1, parent))
     }
 }

@@ -30,7 +30,9 @@ final class DNSChannel {
         unsafe options.sock_state_cb_data = Unmanaged.passUnretained(self).toOpaque()
         let mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB | ARES_OPT_NOROTATE
         guard unsafe ares_init_options(&raw, &options, Int32(mask)) == ARES_SUCCESS else { return nil }
-        let servers = configuration.servers.isEmpty ? [SocketAddress(IPAddress(v4: 0x7F00_0001), port: 53)] : configuration.servers
+        let servers =
+            configuration.servers.isEmpty
+            ? [SocketAddress(IPAddress(v4: 0x7F00_0001), port: 53)] : configuration.servers
         let list = servers.prefix(DNSConfiguration.serversMax).map { server in
             server.address.isIPv6 ? "[\(server.address)]:\(server.port)" : "\(server.address):\(server.port)"
         }.joined(separator: ",")
@@ -102,7 +104,9 @@ final class DNSChannel {
     private static func outcome(_ status: Int32, _ reply: UnsafeMutablePointer<UInt8>?, _ count: Int) -> DNSOutcome {
         if status == Int32(ARES_ETIMEOUT) || status == Int32(ARES_ECONNREFUSED) { return .timedOut }
         guard let reply = unsafe reply, count > 0 else { return .failed }
-        guard let parsed = unsafe DNSReply(Bytes(unsafeBase: UnsafeRawPointer(reply), count: count)) else { return .failed }
+        guard let parsed = unsafe DNSReply(Bytes(unsafeBase: UnsafeRawPointer(reply), count: count)) else {
+            return .failed
+        }
         return .reply(parsed)
     }
 

@@ -10,10 +10,10 @@ public struct DNSConfiguration: Equatable, Sendable {
     public var search: [String] = []
     /// resolv.conf's `ndots`, 0 to 15; default 1.
     public var dotsMin = 1
-    /// Milliseconds before a server is asked again, 100 to 30,000; default 2000.
-    public var timeoutMilliseconds = 2000
-    /// How often each server is asked, 1 to 5; default 3.
-    public var tries = 3
+    /// Milliseconds before a server is asked again, doubling each time; 100 to 30,000, default 1000.
+    public var timeoutMilliseconds = 1000
+    /// How often each server is asked, 1 to 5; default 2 (the resolver itself asks again later).
+    public var tries = 2
     /// Which records are asked for, in order; the type that worked last comes first.
     public var order: [DNSType] = [.srv, .a, .aaaa]
     public var hosts = HostsFile()

@@ -46,8 +46,10 @@ enum DNSOutcome: Sendable {
 ///
 /// For each type of the order, the name is completed with each search domain (RFC 1535's caution:
 /// as it stands first when it has enough dots). The first answer with records ends the search.
-/// SRV records of the best priority are resolved further to addresses. A name that does not exist
-/// is not asked for again with another type.
+/// SRV records of the best priority are resolved further to addresses. A name that has no address
+/// because it does not exist is not asked for another kind of address. What a server says about SRV
+/// proves nothing about addresses: Docker's forwards that question to servers that do not know its
+/// containers, or that cannot be reached.
 struct NameResolution {
     enum Result: Equatable, Sendable {
         /// Sorted, never empty; seconds until the first record expires; the type that answered.
@@ -98,7 +100,9 @@ struct NameResolution {
     /// What to ask now; nil once there is a result.
     var question: DNSQuestion? {
         guard result == nil else { return nil }
-        if let services { return DNSQuestion(name: alias?.name ?? services.targets[services.next], type: services.type) }
+        if let services {
+            return DNSQuestion(name: alias?.name ?? services.targets[services.next], type: services.type)
+        }
         guard step < steps.count else { return nil }
         return DNSQuestion(name: alias?.name ?? steps[step].name, type: steps[step].type)
     }
@@ -138,8 +142,14 @@ struct NameResolution {
     private mutating func answeredStep(_ question: DNSQuestion, _ outcome: DNSOutcome) {
         switch outcome {
         case .timedOut:
-            // Every server has been asked several times: the other questions would wait as long.
-            result = .failed
+            // Every server has been asked several times: other questions of the type would wait as long.
+            guard question.type == .srv, let next = steps[step...].firstIndex(where: { $0.type != .srv }) else {
+                result = .failed
+                return
+            }
+            sawFailure = true
+            alias = nil
+            step = next
         case .failed:
             sawFailure = true
             nextStep()
@@ -150,7 +160,11 @@ struct NameResolution {
             case .nothing: nextStep()
             }
         case .reply(let reply):
-            if reply.code == 3 { missing.insert(steps[step].name) } else { sawFailure = true }
+            if reply.code != 3 {
+                sawFailure = true
+            } else if question.type != .srv {
+                missing.insert(steps[step].name)
+            }
             nextStep()
         }
     }
@@ -235,7 +249,10 @@ struct NameResolution {
             let addresses = services.found[record.target] ?? []
             for address in addresses {
                 let weight = max(Int(record.weight), 1) * scale / addresses.count
-                all.append(.init(address: address, port: record.port == 0 ? nil : record.port, weight: max(weight, 1), recordName: record.target))
+                all.append(
+                    .init(
+                        address: address, port: record.port == 0 ? nil : record.port, weight: max(weight, 1),
+                        recordName: record.target))
             }
         }
         result = .found(Array(all.sorted().prefix(Self.addressesMax)), ttl: services.ttl, type: .srv)

@@ -7,7 +7,7 @@ public enum EntitySchemas {
         FieldSchema("id", .string, [.form(.uuid)]),
         FieldSchema("created_at", .number),
         FieldSchema("updated_at", .number),
-        FieldSchema("tags", .set(FieldSchema("tag", .string, [.form(.tag)]))),
+        FieldSchema("tags", .set(FieldSchema("", .string, [.form(.tag)]))),
     ]
 
     /// Milliseconds.
@@ -78,7 +78,8 @@ public enum EntitySchemas {
             FieldSchema(
                 "protocols", .set(FieldSchema("", .string, [.oneOf(protocols)])), required: true,
                 default: strings("http", "https"), [.lengthAtLeast(1)]),
-            FieldSchema("https_redirect_status_code", .integer, required: true, default: .int(426),
+            FieldSchema(
+                "https_redirect_status_code", .integer, required: true, default: .int(426),
                 [.oneOfIntegers([426, 301, 302, 307, 308])]),
             FieldSchema("strip_path", .boolean, required: true, default: .bool(true)),
             FieldSchema("preserve_host", .boolean, required: true, default: .bool(false)),

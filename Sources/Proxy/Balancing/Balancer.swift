@@ -39,6 +39,8 @@ final class Balancer {
         var serial: UInt32
         var cell: Int32
         var weight: Int
+        var address: IPAddress
+        var port: UInt16
         var isAvailable = true
         /// Smooth weighted round-robin: grows by the weight with each pick of another.
         var credit = 0
@@ -127,10 +129,11 @@ final class Balancer {
             if algorithm == .latency, let latency { average(index, latency, now: now) }
         }
         guard index >= 0, slots[index].cell >= 0 else { return }
+        let cell = slots[index].cell
         if pick.isTrial {
-            board.reportTrial(event, cell: slots[index].cell, limits: policy.passive, now: now)
-        } else {
-            board.report(event, cell: slots[index].cell, from: .passive, limits: policy.passive, now: now)
+            board.reportTrial(event, cell: cell, limits: policy.passive, now: now)
+        } else if !policy.passive.confirmsHealthy(event) || board.state(cell).status != .healthy {
+            board.report(event, cell: cell, from: .passive, limits: policy.passive, now: now)
         }
     }
 
@@ -147,7 +150,7 @@ final class Balancer {
     func update(cluster: Cluster, list: EndpointList, now: Int64) {
         algorithm = cluster.algorithm
         policy = HealthPolicy(cluster.health)
-        adopt(list, now: now)
+        if list === self.list { refresh(now: now) } else { adopt(list, now: now) }
     }
 
     /// Adopts new endpoints only (a DNS answer).
@@ -276,10 +279,9 @@ final class Balancer {
     @inline(__always)
     private func taken(_ index: Int, isTrial: Bool) -> Pick {
         slots[index].connections += 1
-        let endpoint = list.endpoints[index]
         return Pick(
             index: index, serial: slots[index].serial, isTrial: isTrial,
-            address: endpoint.address, port: endpoint.port)
+            address: slots[index].address, port: slots[index].port)
     }
 
     /// Where a pick's endpoint is now; -1 when it is gone.
@@ -340,7 +342,10 @@ final class Balancer {
                 slots.append(slot)
             } else {
                 serials &+= 1
-                slots.append(Slot(serial: serials, cell: endpoint.cell, weight: endpoint.weight))
+                slots.append(
+                    Slot(
+                        serial: serials, cell: endpoint.cell, weight: endpoint.weight, address: endpoint.address,
+                        port: endpoint.port))
             }
         }
         ring = new.ring?.owners ?? []

@@ -28,9 +28,28 @@ final class ClusterDirectory {
     private var revision: UInt64 = 0
     private var clusters: [Cluster] = []
     private var certificates: [Certificate] = []
-    private(set) var lists: [EndpointList] = []
+    private var built: [Built] = []
     private var clustersByName: [String: [Int]] = [:]
-    private var keys: [[HealthKey]] = []
+
+    /// A cluster's list and what it was made from: the same inputs give the same list again, so that
+    /// a reload costs what it changes.
+    private struct Built {
+        var inputs: Inputs
+        var list: EndpointList
+        /// Health cells held for the list.
+        var keys: [HealthKey]
+    }
+
+    private struct Inputs: Equatable {
+        var targets: [Target]
+        var answers: [NameAnswer]
+        var hostHeader: String
+        var useSRVName: Bool
+        var isUpstream: Bool
+        var hasHealth: Bool
+        /// Nil without consistent hashing.
+        var ringSlots: Int?
+    }
 
     /// - Parameter prober: runs active health checks; nil where nothing should be probed.
     init(resolver: Resolver, board: HealthBoard, prober: Prober? = nil) {
@@ -44,7 +63,8 @@ final class ClusterDirectory {
     /// of names that the old snapshot had, and their health.
     func adopt(_ snapshot: Snapshot, now: Int64) -> [EndpointList] {
         let oldNames = clustersByName
-        let oldKeys = keys
+        var old: [ID: Built] = [:]
+        for (cluster, built) in zip(clusters, built) { old[cluster.id] = built }
         let oldClusters = clusters
         revision = snapshot.revision
         clusters = snapshot.clusters
@@ -59,20 +79,25 @@ final class ClusterDirectory {
         // New names before the old ones go, so that those in both keep their answers.
         for name in clustersByName.keys.sorted() { resolver.watch(name) }
         for name in oldNames.keys.sorted() { resolver.unwatch(name) }
-        keys = []
-        lists = []
-        for cluster in clusters {
-            let (list, held) = make(cluster, now: now)
-            lists.append(list)
-            keys.append(held)
+        built = clusters.map { cluster in
+            let inputs = inputs(cluster)
+            if let same = old[cluster.id], same.inputs == inputs {
+                old[cluster.id] = nil
+                return same
+            }
+            return make(cluster, inputs, now: now)
         }
-        for held in oldKeys.joined() { board.release(held, now: now) }
+        // After the new lists took their cells, so that endpoints in both keep their health.
+        for gone in old.values { release(gone, now: now) }
         board.collect(now: now)
-        for (cluster, list) in zip(clusters, lists) { probe(cluster, list) }
+        for (cluster, built) in zip(clusters, built) { probe(cluster, built.list) }
         let current = Set(clusters.map(\.id))
         for cluster in oldClusters where !current.contains(cluster.id) { prober?.remove(cluster.id) }
         return lists
     }
+
+    /// The current lists, by cluster index.
+    var lists: [EndpointList] { built.map(\.list) }
 
     /// Whether every name of the snapshot has been answered once, well or badly. A start may wait
     /// for it, for a moment, so that the first requests do not meet unresolved names.
@@ -81,14 +106,14 @@ final class ClusterDirectory {
     private func nameChanged(_ name: String) {
         let now = Clock.monotonicNanoseconds()
         for index in clustersByName[name] ?? [] where index < clusters.count {
-            let (list, held) = make(clusters[index], now: now)
-            let old = keys[index]
+            let inputs = inputs(clusters[index])
+            let old = built[index]
+            guard inputs != old.inputs else { continue }
+            built[index] = make(clusters[index], inputs, now: now)
+            release(old, now: now)
+            let list = built[index].list
             // A name that fails for the first time changes nothing for the workers.
-            let isNews = !list.endpoints.isEmpty || !lists[index].endpoints.isEmpty
-            keys[index] = held
-            lists[index] = list
-            for key in old { board.release(key, now: now) }
-            guard isNews else { continue }
+            guard !list.endpoints.isEmpty || !old.list.endpoints.isEmpty else { continue }
             publish(Update(revision: revision, cluster: index, list: list))
             probe(clusters[index], list)
         }
@@ -96,7 +121,8 @@ final class ClusterDirectory {
 
     private func probe(_ cluster: Cluster, _ list: EndpointList) {
         guard let prober, cluster.isUpstream else { return }
-        let certificate = certificates.indices.contains(cluster.clientCertificate) ? certificates[cluster.clientCertificate] : nil
+        let certificate =
+            certificates.indices.contains(cluster.clientCertificate) ? certificates[cluster.clientCertificate] : nil
         let identity = certificate.map {
             TLSIdentity(
                 chain: $0.chain, key: $0.key, alternativeChain: $0.alternativeChain, alternativeKey: $0.alternativeKey)
@@ -106,11 +132,23 @@ final class ClusterDirectory {
 
     // MARK: Lists
 
-    private func make(_ cluster: Cluster, now: Int64) -> (EndpointList, [HealthKey]) {
+    private func inputs(_ cluster: Cluster) -> Inputs {
+        Inputs(
+            targets: cluster.targets, answers: cluster.targets.map { resolver.answer($0.host) },
+            hostHeader: cluster.hostHeader, useSRVName: cluster.useSRVName, isUpstream: cluster.isUpstream,
+            hasHealth: cluster.isUpstream && HealthPolicy(cluster.health).isOn,
+            ringSlots: cluster.algorithm == .consistentHashing ? cluster.slots : nil)
+    }
+
+    private func release(_ built: Built, now: Int64) {
+        for key in built.keys { board.release(key, now: now) }
+    }
+
+    private func make(_ cluster: Cluster, _ inputs: Inputs, now: Int64) -> Built {
         var endpoints: [Endpoint] = []
         var isMissingName = false
         for (index, target) in cluster.targets.enumerated() {
-            guard case .addresses(let addresses) = resolver.answer(target.host) else {
+            guard case .addresses(let addresses) = inputs.answers[index] else {
                 isMissingName = true
                 continue
             }
@@ -118,7 +156,7 @@ final class ClusterDirectory {
         }
         endpoints = Array(endpoints.prefix(EndpointList.endpointsMax))
         var held: [HealthKey] = []
-        if cluster.isUpstream, HealthPolicy(cluster.health).isOn {
+        if inputs.hasHealth {
             for index in endpoints.indices where endpoints[index].weight > 0 {
                 let endpoint = endpoints[index]
                 let key = HealthKey(
@@ -132,8 +170,8 @@ final class ClusterDirectory {
         let isUnresolved = endpoints.isEmpty && isMissingName && !cluster.isUpstream
         let list = EndpointList(
             endpoints, targetCount: cluster.targets.count, state: isUnresolved ? .unresolved : .resolved,
-            ringSlots: cluster.algorithm == .consistentHashing ? cluster.slots : nil)
-        return (list, held)
+            ringSlots: inputs.ringSlots)
+        return Built(inputs: inputs, list: list, keys: held)
     }
 
     /// Each address once per target. A target that weighs 0 drains whatever its SRV records say.
@@ -151,7 +189,8 @@ final class ClusterDirectory {
             let weight = target.weight <= 0 ? 0 : address.weight ?? target.weight
             endpoints.append(
                 Endpoint(
-                    address: address.address, port: port, weight: min(max(weight, 0), Endpoint.weightMax), target: index,
+                    address: address.address, port: port, weight: min(max(weight, 0), Endpoint.weightMax),
+                    target: index,
                     targetName: name, targetPort: configuredPort, recordName: address.recordName,
                     hostHeader: cluster.hostHeader, useSRVName: cluster.useSRVName))
         }

@@ -2,8 +2,9 @@
 
 import Snapshot
 
-/// Thresholds and timing of one cluster (Kong's `healthchecks`).
-struct HealthPolicy: Sendable, Equatable {
+/// Thresholds and timing of one cluster (Kong's `healthchecks`). A class, so that the path of a
+/// request reads its tables in place.
+final class HealthPolicy: Sendable {
     let active: HealthLimits
     let passive: HealthLimits
     /// Seconds between probes of available endpoints; 0: none.

@@ -29,7 +29,7 @@ enum HealthEvent: Sendable, Equatable {
 enum HealthSource: Sendable { case active, passive }
 
 /// The thresholds of one direction set; 0 switches a counter off.
-struct HealthLimits: Sendable, Equatable {
+struct HealthLimits: Sendable {
     var successes = 0
     var httpFailures = 0
     var tcpFailures = 0
@@ -51,24 +51,35 @@ struct HealthLimits: Sendable, Equatable {
     /// Whether any failure can count.
     var canEject: Bool { httpFailures > 0 || tcpFailures > 0 || timeouts > 0 }
 
+    /// Whether a passive event leaves a healthy endpoint as it is: the usual case, decided without
+    /// touching anything shared.
+    @inline(__always)
+    func confirmsHealthy(_ event: HealthEvent) -> Bool {
+        switch event {
+        case .status(let status): status != 0 && status != 504 && !unhealthyStatuses.contains(status)
+        case .connected, .none: true
+        case .connectionFailed, .timedOut: false
+        }
+    }
+
     private static func clamped(_ value: Int) -> Int { min(max(value, 0), 255) }
 }
 
 /// A set of HTTP status codes, 0 to 1023, as bits.
-struct StatusSet: Sendable, Equatable {
-    private var words: [UInt64] = []
+struct StatusSet: Sendable {
+    private var words = InlineArray<16, UInt64>(repeating: 0)
 
     init() {}
 
     init(_ statuses: [Int]) {
         for status in statuses where (0..<1024).contains(status) {
-            if words.isEmpty { words = [UInt64](repeating: 0, count: 16) }
             words[status >> 6] |= 1 << UInt64(status & 63)
         }
     }
 
+    @inline(__always)
     func contains(_ status: Int) -> Bool {
-        guard status >= 0, status >> 6 < words.count else { return false }
+        guard status >= 0, status < 1024 else { return false }
         return words[status >> 6] >> UInt64(status & 63) & 1 == 1
     }
 }

@@ -18,6 +18,16 @@ final class Prober {
     private var running: [Int32: ProbeConnection] = [:]
     private let timer = ProberTimer()
     private let buffers = BufferPool(limit: 16)
+    private var clients: [TLSPolicy: TLSClient] = [:]
+
+    /// TLS policies kept; making one reads the system's authorities, so reloads reuse them.
+    static let clientsMax = 64
+
+    private struct TLSPolicy: Hashable {
+        var verifies: Bool
+        var chain: String
+        var key: String
+    }
 
     /// What a cluster's probes need.
     private struct Checks {
@@ -50,12 +60,24 @@ final class Prober {
             now: sys_monotonic_nanoseconds())
         guard policy.healthyInterval > 0 || policy.unhealthyInterval > 0 else {
             targets[cluster.id] = nil
-            return schedule()
+            return
         }
         let isSecure = cluster.health.activeKind == .https
-        let tls = isSecure ? try? TLSClient(verify: cluster.health.activeVerifyCertificate, depth: nil, authorities: [], identity: identity) : nil
+        let tls = isSecure ? client(verifies: cluster.health.activeVerifyCertificate, identity) : nil
         targets[cluster.id] = Checks(checks: cluster.health, policy: policy, endpoints: endpoints, tls: tls)
-        schedule()
+        // Once per turn, however many clusters a reload brings.
+        loop.callAgain(timer)
+    }
+
+    private func client(verifies: Bool, _ identity: TLSIdentity?) -> TLSClient? {
+        let policy = TLSPolicy(verifies: verifies, chain: identity?.chain ?? "", key: identity?.key ?? "")
+        if let known = clients[policy] { return known }
+        guard let fresh = try? TLSClient(verify: verifies, depth: nil, authorities: [], identity: identity) else {
+            return nil
+        }
+        if clients.count >= Self.clientsMax { clients = [:] }
+        clients[policy] = fresh
+        return fresh
     }
 
     func remove(_ cluster: ID) {
@@ -84,7 +106,8 @@ final class Prober {
                 path: checks.activePath, host: endpoint.host, headers: checks.activeHeaders, into: connection.request)
         }
         connection.tlsClient = target.tls
-        connection.serverName = checks.activeServerName.isEmpty ? endpoint.host.withBytes { $0.string } : checks.activeServerName
+        connection.serverName =
+            checks.activeServerName.isEmpty ? endpoint.host.withBytes { $0.string } : checks.activeServerName
         connection.done = { [weak self] event in self?.finished(probe, event) }
         running[probe.cell] = connection
         connection.start(SocketAddress(endpoint.address, port: endpoint.port))

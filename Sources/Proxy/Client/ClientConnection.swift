@@ -8,9 +8,11 @@ import Snapshot
 /// The downstream side. It reads heads, hands each to an exchange, and closes as RFC 9112 section 9.6
 /// asks: finish sending, then read on for a while, so that the peer sees our last words.
 final class ClientConnection: StreamConnection {
-    unowned let worker: Worker
+    let worker: Worker
     let listener: RunningListener
     let peer: SocketAddress
+    /// The peer's address as text, for every request's forwarding fields.
+    private(set) lazy var peerText: [UInt8] = Array(peer.address.description.utf8)
     private var phase = Phase.idle
     /// Bytes read and not yet consumed. While an exchange runs it also holds the request's head.
     private(set) var input: Buffer?
@@ -233,7 +235,7 @@ final class ClientConnection: StreamConnection {
             input = overflow
             self.overflow = nil
         }
-        guard keep, !worker.isDraining else { return close(linger: linger) }
+        guard keep, !worker.closesIdle else { return close(linger: linger) }
         phase = .idle
         if let input, input.isEmpty {
             worker.buffers.give(input)

@@ -18,8 +18,8 @@ public protocol ControlOwner: AnyObject {
     /// Put the snapshot in effect on every worker, then call `ControlChannel.applied`, or `rejected`.
     func apply(_ snapshot: Snapshot)
     /// Stop accepting, finish what was begun, call `ControlChannel.drained` and end, after at most
-    /// `timeout` milliseconds.
-    func drain(timeout: Int)
+    /// `timeout` milliseconds. For `idle` milliseconds, connections may still begin a last request.
+    func drain(timeout: Int, idle: Int)
     func reopenLogs()
     /// Nobody answered at the start: serve what was stored, if anything was.
     func supervisorIsMissing()
@@ -137,7 +137,7 @@ public final class ControlChannel: EventHandler {
         switch frame.message {
         case .listen(let sockets): owner.listen(sockets, descriptors: frame.descriptors)
         case .apply(let revision, let bytes): apply(revision, bytes)
-        case .drain(let timeout): owner.drain(timeout: timeout)
+        case .drain(let timeout, let idle): owner.drain(timeout: timeout, idle: idle)
         case .reopenLogs: owner.reopenLogs()
         case .hello, .applied, .rejected, .drained, .command, .report:
             for descriptor in frame.descriptors { _ = sys_close(descriptor) }

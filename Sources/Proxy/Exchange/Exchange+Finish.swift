@@ -150,6 +150,9 @@ extension Exchange {
         record.receiveLatency = headReceivedAt > 0 ? Int((now - headReceivedAt) / 1_000_000) : -1
         record.requestLatency = Int((now - startedAt) / 1_000_000)
         record.requestID = requestID.readable
+        guard lane.wantsEntities else {
+            return lane.write(record, request: request.headers, response: status == 499 ? nil : responseHeaders)
+        }
         let fragments = worker.fragments(running)
         (route >= 0 ? fragments.route(route) : []).withBytes { route in
             (service >= 0 ? fragments.service(service) : []).withBytes { service in

@@ -15,7 +15,7 @@ import Telemetry
 
 /// The state of one exchange. Pooled by its worker; `reset` prepares it for the next request.
 final class Exchange {
-    unowned let worker: Worker
+    let worker: Worker
     /// The configuration this request started with; it ends with it too.
     var running: RunningSnapshot
     var client: ClientConnection?

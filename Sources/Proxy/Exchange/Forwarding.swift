@@ -63,7 +63,7 @@ extension Exchange {
             }
             at = index + 1
         }
-        (any ? client.peer.address : clientAddress).write(to: out)
+        if any || clientAddress == client.peer.address { out.append(client.peerText) } else { clientAddress.write(to: out) }
         out.append("\r\nX-Forwarded-Proto: ")
         out.append(kept(.xForwardedProto) ?? Bytes(client.isTLS ? "https" : "http"))
         out.append("\r\nX-Forwarded-Host: ")
@@ -83,7 +83,7 @@ extension Exchange {
             out.append(prefix)
         }
         out.append("\r\nX-Real-IP: ")
-        clientAddress.write(to: out)
+        if clientAddress == client.peer.address { out.append(client.peerText) } else { clientAddress.write(to: out) }
         out.append("\r\n")
         writeVia(requestHeaders, to: out)
         switch running.settings.headerStyle {

@@ -52,7 +52,8 @@ final class CORSFilter: FilterInstance, @unchecked Sendable {
             reply.set(Bytes("Access-Control-Max-Age"), text.readable)
         }
         if config.privateNetwork,
-            x.requestHeaders.first(named: Bytes("Access-Control-Request-Private-Network")).map({ $0 == "true" }) ?? false
+            x.requestHeaders.first(named: Bytes("Access-Control-Request-Private-Network")).map({ $0 == "true" })
+                ?? false
         {
             reply.set(Bytes("Access-Control-Allow-Private-Network"), Bytes("true"))
         }

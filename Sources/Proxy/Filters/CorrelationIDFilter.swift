@@ -59,8 +59,9 @@ final class CorrelationIDFilter: FilterInstance, @unchecked Sendable {
             out.append(0x2D)
             out.append(decimal: Int(shared.process))
             out.append(0x2D)
-            out.append(decimal: shared.correlations.next(x.worker.index) * CorrelationCounter.lanes
-                + x.worker.index % CorrelationCounter.lanes)
+            out.append(
+                decimal: shared.correlations.next(x.worker.index) * CorrelationCounter.lanes
+                    + x.worker.index % CorrelationCounter.lanes)
             out.append("-1-")
             let milliseconds = x.worker.loop.wallNanoseconds / 1_000_000
             out.append(decimal: Int(milliseconds / 1000))

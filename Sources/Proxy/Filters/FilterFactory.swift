@@ -24,7 +24,7 @@ final class FilterFactory {
         case .acl(let config): ACLFilter(config, credentials)
         case .cors(let config): CORSFilter(config)
         case .ipRestriction(let config): IPRestrictionFilter(config)
-        case .rateLimiting(let config): 
+        case .rateLimiting(let config):
             RateLimitingFilter(config, consumers: consumers, services: services, shared: shared)
         case .requestSizeLimiting(let config): RequestSizeLimitingFilter(config)
         case .requestTermination(let config): RequestTerminationFilter(config)

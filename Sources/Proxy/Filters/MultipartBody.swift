@@ -31,7 +31,9 @@ struct MultipartBody {
             if body.dropFirst(at).starts(with: "--") { return }
             guard body.dropFirst(at).starts(with: "\r\n"), parts.count < Self.partsMax else { return nil }
             at += 2
-            guard let end = Self.find([0x0D, 0x0A] + delimiter, in: body, from: max(at - 2, 0)), end >= at else { return nil }
+            guard let end = Self.find([0x0D, 0x0A] + delimiter, in: body, from: max(at - 2, 0)), end >= at else {
+                return nil
+            }
             guard let part = Self.part(body[at..<end]) else { return nil }
             parts.append(part)
             next = end + 2
@@ -59,7 +61,9 @@ struct MultipartBody {
             end = min(end, value.count)
             let item = value[(at + 1)..<end].trimmed()
             at = end
-            guard let equals = item.firstIndex(of: 0x3D), item.prefix(equals).trimmed().equalsIgnoringCase(name) else { continue }
+            guard let equals = item.firstIndex(of: 0x3D), item.prefix(equals).trimmed().equalsIgnoringCase(name) else {
+                continue
+            }
             let text = item.dropFirst(equals + 1).trimmed()
             return text.count >= 2 && text[0] == 0x22 && text[text.count - 1] == 0x22
                 ? text[1..<(text.count - 1)].array : text.array
@@ -76,7 +80,8 @@ struct MultipartBody {
             let lineEnd = text.firstIndex(of: 0x0D, from: at) ?? end
             let line = text[at..<min(lineEnd, end)]
             at = lineEnd + 2
-            guard let colon = line.firstIndex(of: 0x3A), line.prefix(colon).equalsIgnoringCase("content-disposition") else { continue }
+            guard let colon = line.firstIndex(of: 0x3A), line.prefix(colon).equalsIgnoringCase("content-disposition")
+            else { continue }
             name = parameter("name", of: line.dropFirst(colon + 1)) ?? []
         }
         return Part(name: name, text: text.array, content: text.dropFirst(end + (isBare ? 2 : 4)).array)

@@ -41,7 +41,9 @@ struct OriginRule: Sendable {
 
     /// Letters, digits and `.:/-`: no regular expression.
     private static func isPlain(_ text: String) -> Bool {
-        text.utf8.allSatisfy { ASCII.isAlpha($0) || ASCII.isDigit($0) || $0 == 0x2E || $0 == 0x3A || $0 == 0x2F || $0 == 0x2D }
+        text.utf8.allSatisfy {
+            ASCII.isAlpha($0) || ASCII.isDigit($0) || $0 == 0x2E || $0 == 0x3A || $0 == 0x2F || $0 == 0x2D
+        }
     }
 
     /// What to answer to `origin`; `varies` says that the answer depends on it.
@@ -66,7 +68,9 @@ struct OriginRule: Sendable {
     /// `scheme://host[:port]` without a default port and without what follows; its host. Text that is
     /// no such thing stays as it is.
     static func normalise(_ text: Bytes, to out: Buffer) -> (origin: Bytes, host: Bytes) {
-        guard let colon = text.firstIndex(of: 0x3A), text.dropFirst(colon).starts(with: "://") else { return (text, text) }
+        guard let colon = text.firstIndex(of: 0x3A), text.dropFirst(colon).starts(with: "://") else {
+            return (text, text)
+        }
         let scheme = text.prefix(colon)
         let rest = text.dropFirst(colon + 3)
         let authority = rest.prefix(rest.firstIndex(of: 0x2F) ?? rest.count)

@@ -14,9 +14,11 @@ final class RequestTerminationFilter: FilterInstance, @unchecked Sendable {
 
     init(_ config: RequestTermination) {
         self.config = config
-        contentType = HeaderText.clean(config.contentType.isEmpty ? "application/json; charset=utf-8" : config.contentType)
+        contentType = HeaderText.clean(
+            config.contentType.isEmpty ? "application/json; charset=utf-8" : config.contentType)
         body = Array(config.body.utf8)
-        message = config.message.isEmpty ? Bytes(Self.standardMessage(config.statusCode)).array : Array(config.message.utf8)
+        message =
+            config.message.isEmpty ? Bytes(Self.standardMessage(config.statusCode)).array : Array(config.message.utf8)
         triggerHeader = FieldKey(config.trigger)
         trigger = Array(config.trigger.utf8)
     }
@@ -41,7 +43,9 @@ final class RequestTerminationFilter: FilterInstance, @unchecked Sendable {
         guard trigger.isEmpty || isTriggered(x) else { return .next }
         if config.echo { return echo(x) }
         if !body.isEmpty {
-            return contentType.withBytes { type in body.withBytes { x.reply(config.statusCode, contentType: type, body: $0) } }
+            return contentType.withBytes { type in
+                body.withBytes { x.reply(config.statusCode, contentType: type, body: $0) }
+            }
         }
         if message.isEmpty {
             x.setReply(config.statusCode)
@@ -119,7 +123,10 @@ final class RequestTerminationFilter: FilterInstance, @unchecked Sendable {
             let middle = decoded.end
             PercentCoding.decodeArgument(argument.value ?? .empty, to: decoded)
             fields.append(
-                (decoded.bytes(at: start, count: middle - start).array, decoded.bytes(at: middle, count: decoded.end - middle)))
+                (
+                    decoded.bytes(at: start, count: middle - start).array,
+                    decoded.bytes(at: middle, count: decoded.end - middle)
+                ))
         }
         object(fields, to: out)
     }

@@ -7,7 +7,7 @@ import Snapshot
 
 /// The upstream side of HTTP/1.1.
 final class UpstreamConnection: StreamConnection {
-    unowned let worker: Worker
+    let worker: Worker
     let pool: UpstreamPool
     private(set) var phase = Phase.connecting
     private(set) var exchange: Exchange?

@@ -20,7 +20,7 @@ final class UpstreamPool {
     let tls: TLSClient?
     let serverName: String
     var resumption: TLSResumption?
-    private unowned let worker: Worker
+    private let worker: Worker
     private var idle: [UpstreamConnection] = []
     private(set) var openCount = 0
 

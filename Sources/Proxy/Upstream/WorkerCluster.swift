@@ -10,7 +10,7 @@ final class WorkerCluster {
     let balancer: Balancer
     private var hashKey: HashKey
     private var pools: [PoolKey: UpstreamPool] = [:]
-    private unowned let worker: Worker
+    private let worker: Worker
     /// The pool used last: most clusters have one endpoint or few.
     private var lastPool: (serial: UInt32, service: Int, running: ObjectIdentifier, pool: UpstreamPool)?
 

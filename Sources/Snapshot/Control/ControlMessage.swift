@@ -113,7 +113,9 @@ public enum ControlMessage: Sendable, Equatable {
     /// A whole `Snapshot` in its wire form.
     case apply(revision: UInt64, snapshot: [UInt8])
     /// Stop accepting, finish what was begun, and end after at most `timeout` milliseconds.
-    case drain(timeout: Int)
+    /// Connections without a request may begin one for `idle` milliseconds, which is then their last:
+    /// a client may have sent it already.
+    case drain(timeout: Int, idle: Int)
     case reopenLogs
 
     // Command line to supervisor, and back.
@@ -144,7 +146,7 @@ extension ControlMessage {
         case .apply(let revision, let snapshot):
             // The revision first, so that it is known although the snapshot may be broken.
             out.put(6, message: Configuration(revision: revision, snapshot: snapshot))
-        case .drain(let timeout): out.put(7, message: Outcome(revision: UInt64(max(0, timeout))))
+        case .drain(let timeout, let idle): out.put(7, message: Patience(timeout: timeout, idle: idle))
         case .reopenLogs: out.put(8, message: Outcome())
         case .command(let command): out.put(9, command)
         case .report(let succeeded, let text):
@@ -179,8 +181,8 @@ extension ControlMessage {
             let configuration: Configuration = try reader.message()
             return .apply(revision: configuration.revision, snapshot: configuration.snapshot)
         case 7:
-            let outcome: Outcome = try reader.message()
-            return .drain(timeout: Int(clamping: outcome.revision))
+            let patience: Patience = try reader.message()
+            return .drain(timeout: patience.timeout, idle: patience.idle)
         case 8:
             try reader.skip()
             return .reopenLogs
@@ -215,6 +217,30 @@ private struct Outcome: WireMessage {
         switch field {
         case 1: revision = try reader.unsigned()
         case 2: text = try reader.string()
+        default: try reader.skip()
+        }
+    }
+}
+
+private struct Patience: WireMessage {
+    var timeout = 0
+    var idle = 0
+
+    init() {}
+    init(timeout: Int, idle: Int) {
+        self.timeout = timeout
+        self.idle = idle
+    }
+
+    func encode(into out: inout WireWriter) {
+        out.put(1, timeout)
+        out.put(2, idle)
+    }
+
+    mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
+        switch field {
+        case 1: timeout = max(0, try reader.int())
+        case 2: idle = max(0, try reader.int())
         default: try reader.skip()
         }
     }

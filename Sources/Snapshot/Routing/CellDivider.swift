@@ -11,17 +11,30 @@ struct CellDivider {
     static let alternativeLimit = 64
 
     /// A condition that one look-up decides.
-    struct Key: Hashable {
+    struct Key {
         var kind: Dimension.Kind
-        var parameter: UInt16
+        var parameter: UInt32
         var text: [UInt8]
+        /// Stands for the key when counting: two keys with the same one only make a poorer choice.
+        let digest: UInt64
+
+        init(kind: Dimension.Kind, parameter: UInt32, text: [UInt8]) {
+            self.kind = kind
+            self.parameter = parameter
+            self.text = text
+            digest = text.withBytes { PrefixHash.of($0, Dimension.context(0, kind, Int(parameter)), seed: 0) }
+        }
+
+        func isSame(as other: Key) -> Bool {
+            kind == other.kind && parameter == other.parameter && text == other.text
+        }
     }
 
-    private var counts: [Key: Int] = [:]
+    private var counts: [UInt64: Int] = [:]
 
     mutating func count(_ groups: [[Key]]) {
         for group in groups where group.count <= Self.alternativeLimit {
-            for key in group { counts[key, default: 0] += 1 }
+            for key in group { counts[key.digest, default: 0] += 1 }
         }
     }
 
@@ -30,7 +43,7 @@ struct CellDivider {
         var best: [Key] = []
         var least = all
         for group in groups where !group.isEmpty && group.count <= Self.alternativeLimit {
-            let shared = group.reduce(0) { max($0, counts[$1] ?? 0) }
+            let shared = group.reduce(0) { max($0, counts[$1.digest] ?? 0) }
             // A server name is weighed double: without TLS its bucket is of no use.
             let weight = group[0].kind.isServerName ? min(2 * shared, all - 1) : shared
             if weight < least {
@@ -39,7 +52,9 @@ struct CellDivider {
             }
         }
         // The same value twice would be the same bucket twice.
-        return best.count < 2 ? best : Array(Set(best)).sorted { $0.text.lexicographicallyPrecedes($1.text) }
+        var distinct: [Key] = []
+        for key in best where !distinct.contains(where: { $0.isSame(as: key) }) { distinct.append(key) }
+        return distinct
     }
 }
 

@@ -35,7 +35,8 @@ final class PatternStore {
 
     /// Compiles `text`, for UTF-8 subjects; `$` is the very end.
     func add(_ text: Bytes) throws(PatternError) -> Int {
-        let options = UInt32(PCRE2_UTF) | UInt32(PCRE2_UCP) | UInt32(PCRE2_DOLLAR_ENDONLY)
+        let options =
+            UInt32(PCRE2_UTF) | UInt32(PCRE2_UCP) | UInt32(PCRE2_DOLLAR_ENDONLY)
             | UInt32(PCRE2_NEVER_BACKSLASH_C)
         var code: Int32 = 0
         var offset = 0
@@ -155,7 +156,9 @@ final class PatternMatcher {
 
     /// The range of `group` in the last subject that matched; nil if the group took no part.
     func range(_ group: Int) -> Range<Int>? {
-        guard group >= 0, group < Self.groupLimit, let offsets = unsafe pcre2_get_ovector_pointer_8(data) else { return nil }
+        guard group >= 0, group < Self.groupLimit, let offsets = unsafe pcre2_get_ovector_pointer_8(data) else {
+            return nil
+        }
         let start = unsafe offsets[2 * group]
         let end = unsafe offsets[2 * group + 1]
         guard start != Int.max, start >= 0, end >= start, start != -1 else { return nil }

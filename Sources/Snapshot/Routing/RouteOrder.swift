@@ -19,6 +19,17 @@ public struct RoutePart: Sendable {
         priority != other.priority ? priority > other.priority : id > other.id
     }
 
+    /// All parts of all routes, first asked first: a part's place is its rank in a `RouteTable`.
+    public static func ordered(_ routes: [Route]) -> [RoutePart] {
+        var parts: [RoutePart] = []
+        parts.reserveCapacity(routes.count)
+        for (index, route) in routes.enumerated() {
+            parts.append(contentsOf: RoutePart.parts(of: route, at: index))
+        }
+        parts.sort { $0.precedes($1) }
+        return parts
+    }
+
     /// The parts of `route`, which is number `index`; none for a stream route.
     public static func parts(of route: Route, at index: Int) -> [RoutePart] {
         guard !route.protocols.isDisjoint(with: .anyHTTP) else { return [] }

@@ -284,6 +284,23 @@ extension RouteTable {
         return holds(paths[path - 1], probe, result)
     }
 
+    /// The conditions of `rule` that do not hold, for explanations.
+    func failures(_ rule: Rule, _ probe: Probe, _ result: MatchResult) -> [Matcher] {
+        var failed: [Matcher] = []
+        if rule.methods.count > 0, !hasMethod(rule.methods, probe.method) { failed.append(.method) }
+        if rule.hosts.count > 0, !hasHost(rule.hosts, probe) { failed.append(.host) }
+        if rule.paths.count > 0, !rule.paths.range.contains(where: { holdsWhole(paths[$0], probe, result) }) {
+            failed.append(.path)
+        }
+        if rule.serverNames.count > 0, probe.isTLS, !hasServerName(rule.serverNames, probe.serverName) {
+            failed.append(.serverName)
+        }
+        for (number, at) in rule.headers.range.enumerated() where !holds(headerConditions[at], result) {
+            failed.append(.header(number))
+        }
+        return failed
+    }
+
     private func hasMethod(_ methods: Range32, _ method: Int) -> Bool {
         guard method >= 0 else { return false }
         for at in methods.range where Int(ruleMethods[at]) == method { return true }

@@ -213,13 +213,15 @@ struct Dimension {
     enum Kind: UInt8 { case method = 1, header, serverName, serverNameSuffix, serverNamePrefix, segment }
     var kind: Kind
     /// `segment`: which one, from 0.
-    var parameter: UInt16
+    var parameter: UInt32
     var bestRank: UInt32
+
+    static let parameterLimit: UInt32 = 1 << 28
 
     /// The context of a bucket's key.
     @inline(__always)
     static func context(_ cell: Int, _ kind: Kind, _ parameter: Int) -> UInt64 {
-        UInt64(cell) << 24 | UInt64(kind.rawValue) << 16 | UInt64(parameter)
+        UInt64(cell) << 32 | UInt64(kind.rawValue) << 28 | UInt64(parameter)
     }
 }
 

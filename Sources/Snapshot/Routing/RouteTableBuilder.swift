@@ -59,7 +59,7 @@ struct RouteTableBuilder {
                     protocols: UInt16(truncatingIfNeeded: route.protocols.rawValue),
                     redirectStatus: UInt16(truncatingIfNeeded: route.httpsRedirectStatus)))
         }
-        let parts = Self.ordered(routes)
+        let parts = RoutePart.ordered(routes)
         rules.reserveCapacity(parts.count)
         drafts.reserveCapacity(parts.count)
         for part in parts { try add(part, routes[part.route]) }
@@ -72,17 +72,6 @@ struct RouteTableBuilder {
         bucketIndex.freeze()
         methodIndex.freeze()
         headerIndex.freeze()
-    }
-
-    /// All parts of all routes, first asked first.
-    static func ordered(_ routes: [Route]) -> [RoutePart] {
-        var parts: [RoutePart] = []
-        parts.reserveCapacity(routes.count)
-        for (index, route) in routes.enumerated() {
-            parts.append(contentsOf: RoutePart.parts(of: route, at: index))
-        }
-        parts.sort { $0.precedes($1) }
-        return parts
     }
 
     // MARK: One part
@@ -149,7 +138,8 @@ struct RouteTableBuilder {
         for host in route.hosts {
             var text = host.utf8.map { ASCII.lower($0) }
             var port = 0
-            if let colon = text.firstIndex(of: 0x3A), let number = text.withBytes({ $0.dropFirst(colon + 1).decimal() }) {
+            if let colon = text.firstIndex(of: 0x3A), let number = text.withBytes({ $0.dropFirst(colon + 1).decimal() })
+            {
                 port = number
                 text.removeSubrange(colon...)
             }
@@ -333,12 +323,13 @@ struct RouteTableBuilder {
         var divider = CellDivider()
         let list = cells[cell].list
         let all = Array(entries[list.range])
-        for entry in all { divider.count(keys(of: entry)) }
+        let allKeys = all.map { keys(of: $0) }
+        for keys in allKeys { divider.count(keys) }
         var rest: [Entry] = []
         var ignoringServerNames: [Entry] = []
         let firstDimension = dimensions.count
-        for entry in all {
-            let chosen = divider.choose(keys(of: entry), of: all.count)
+        for (entry, keys) in zip(all, allKeys) {
+            let chosen = divider.choose(keys, of: all.count)
             if chosen.isEmpty {
                 rest.append(entry)
                 continue
@@ -361,7 +352,9 @@ struct RouteTableBuilder {
     ) {
         if key.kind == .header {
             cells[cell].hasHeaderBuckets = true
-        } else if !dimensions[firstDimension...].contains(where: { $0.kind == key.kind && $0.parameter == key.parameter }) {
+        } else if !dimensions[firstDimension...].contains(where: {
+            $0.kind == key.kind && $0.parameter == key.parameter
+        }) {
             dimensions.append(Dimension(kind: key.kind, parameter: key.parameter, bestRank: entry.rank))
         }
         let context = Dimension.context(cell, key.kind, Int(key.parameter))
@@ -379,11 +372,11 @@ struct RouteTableBuilder {
         for at in rule.headers.range {
             let condition = headerConditions[at]
             let values = headerValues[condition.values.range]
-            guard condition.name <= UInt32(UInt16.max), values.allSatisfy({ $0.pattern < 0 }) else { continue }
+            guard condition.name < Dimension.parameterLimit, values.allSatisfy({ $0.pattern < 0 }) else { continue }
             groups.append(
                 values.map {
                     CellDivider.Key(
-                        kind: .header, parameter: UInt16(condition.name),
+                        kind: .header, parameter: condition.name,
                         text: pool.bytes(at: Int($0.offset), count: Int($0.count)).array)
                 })
         }
@@ -401,6 +394,14 @@ struct RouteTableBuilder {
                     let text = methodIndex.text(Int(ruleMethods[$0]), in: pool).array
                     return CellDivider.Key(kind: .method, parameter: 0, text: text)
                 })
+        }
+        let path = Int(entry.path & Entry.pathMask)
+        if path > 0, paths[path - 1].pattern >= 0 {
+            let pattern = patternIndex.text(Int(paths[path - 1].pattern), in: pool)
+            for segment in PatternLiteral.segments(of: pattern) {
+                let key = CellDivider.Key(kind: .segment, parameter: UInt32(segment.number), text: segment.text)
+                groups.append([key])
+            }
         }
         return groups
     }

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import CSystem
+import Explain
 import Model
 import Snapshot
 
@@ -28,12 +29,8 @@ struct GatewayCheck: ParsableCommand {
     var json = false
 
     func run() throws {
-        var listener = Listener()
-        listener.port = 8000
-        let result = Pipeline.load(
-            PipelineInput(
-                path: source.config, lenient: source.lenient, environment: Environment.all,
-                settings: Settings(), listeners: [listener]))
+        var result = Pipeline.load(.offline(source))
+        if let snapshot = result.snapshot { result.diagnostics += Self.shadowed(snapshot, source.config) }
         let failed = result.snapshot == nil || result.diagnostics.contains { $0.severity == .error }
         if json || output == .json {
             Console.standard.out(Self.json(result))
@@ -51,6 +48,19 @@ struct GatewayCheck: ParsableCommand {
             }
         }
         if failed { throw Failure.silent(1) }
+    }
+
+    /// Routes that can never answer: legal, and almost always a mistake.
+    private static func shadowed(_ snapshot: Snapshot, _ file: String) -> [Diagnostic] {
+        Shadow.find(in: snapshot.routes).map { hidden in
+            let route = snapshot.routes[hidden.route]
+            let other = snapshot.routes[hidden.by]
+            let name = { (route: Route) in route.name.isEmpty ? "\(route.id)" : route.name }
+            return Diagnostic(
+                .warning, code: "K090", file: file, line: route.line, entity: "route \"\(name(route))\"",
+                message: "never answers: route \"\(name(other))\" takes every request that it matches (\(hidden.reason))",
+                remedy: "remove it, or give it a longer path, another matcher or a higher regex_priority")
+        }
     }
 
     /// `{"valid": …, "routes": n, "services": n, "findings": [{…}]}`

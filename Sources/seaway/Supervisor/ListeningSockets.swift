@@ -18,34 +18,54 @@ struct ListeningSockets {
         self.descriptors = descriptors
     }
 
-    /// Binds what the plan asks for: one socket for each worker and address, so that the kernel
+    /// Makes what the plan asks for: one socket for each worker and address, so that the kernel
     /// spreads connections over workers without a lock between them.
     ///
-    /// - Parameter held: addresses that our own older proxy serves, which are shared with it.
-    init(binding plan: GatewayPlan, sharedWith held: [ListenSocket] = []) throws(Failure) {
+    /// Sockets of an older proxy that still fit are kept, also those of more workers than are asked for
+    /// (a proxy shares them out): closing one would reset the connections in its queue.
+    init(binding plan: GatewayPlan, keeping held: ListeningSockets = ListeningSockets()) throws(Failure) {
+        var spare = Array(zip(held.sockets, held.descriptors))
         do {
             for listener in plan.listeners {
-                var place = listener.place
-                let shared = held.contains { $0.address == place.address && $0.port == place.port }
-                for worker in 0..<plan.workers {
-                    let descriptor = try Self.bind(place, exclusive: worker == 0 && !shared, flag: listener.tls ? "--https" : "--http")
-                    place.port = Int(sys_local_port(descriptor))
-                    descriptors.append(descriptor)
-                    sockets.append(
-                        ListenSocket(
-                            role: .gateway, address: place.address, port: place.port, tls: listener.tls, worker: worker))
-                }
+                try add(.gateway, listener.place, tls: listener.tls, count: plan.workers, from: &spare, flag: listener.tls ? "--https" : "--http")
             }
             if let status = plan.status {
-                let shared = held.contains { $0.address == status.address && $0.port == status.port }
-                let descriptor = try Self.bind(status, exclusive: !shared, flag: "--status")
-                descriptors.append(descriptor)
-                sockets.append(
-                    ListenSocket(role: .status, address: status.address, port: Int(sys_local_port(descriptor))))
+                try add(.status, status, tls: false, count: 1, from: &spare, flag: "--status")
             }
+            for (_, descriptor) in spare { _ = sys_close(descriptor) }
         } catch {
+            for (_, descriptor) in spare { _ = sys_close(descriptor) }
             close()
             throw error
+        }
+    }
+
+    /// Adds the sockets of one address: those of `spare` first, new ones for what is missing.
+    private mutating func add(
+        _ role: ListenSocket.Role, _ asked: ListenAddress, tls: Bool, count: Int,
+        from spare: inout [(ListenSocket, Int32)], flag: String
+    ) throws(Failure) {
+        var place = asked
+        let fits = { (socket: ListenSocket) in
+            socket.role == role && socket.address == place.address && socket.tls == tls
+                && (place.port == 0 || socket.port == place.port)
+        }
+        if place.port == 0, let first = spare.first(where: { fits($0.0) }) { place.port = first.0.port }
+        var missing = Set(0..<count)
+        var isShared = false
+        for (socket, descriptor) in spare where fits(socket) {
+            sockets.append(socket)
+            descriptors.append(descriptor)
+            missing.remove(socket.worker)
+            isShared = true
+        }
+        spare.removeAll { fits($0.0) }
+        for worker in missing.sorted() {
+            let descriptor = try Self.bind(place, exclusive: !isShared, flag: flag)
+            isShared = true
+            place.port = Int(sys_local_port(descriptor))
+            descriptors.append(descriptor)
+            sockets.append(ListenSocket(role: role, address: place.address, port: place.port, tls: tls, worker: worker))
         }
     }
 
@@ -55,18 +75,21 @@ struct ListeningSockets {
         sockets = []
     }
 
-    /// Whether these are what the plan asks for; port 0 in the plan stands for any port.
+    /// Whether these are all that the plan asks for, at its addresses and no others; port 0 in the plan
+    /// stands for any port.
     func satisfy(_ plan: GatewayPlan) -> Bool {
-        var rest = sockets[...]
-        func take(_ role: ListenSocket.Role, _ place: ListenAddress, _ tls: Bool, _ worker: Int) -> Bool {
-            guard let next = rest.popFirst() else { return false }
-            return next.role == role && next.address == place.address && next.tls == tls && next.worker == worker
-                && (place.port == 0 || next.port == place.port)
+        var rest = sockets
+        func take(_ role: ListenSocket.Role, _ asked: ListenAddress, _ tls: Bool, _ count: Int) -> Bool {
+            let fits = { (socket: ListenSocket) in
+                socket.role == role && socket.address == asked.address && socket.tls == tls
+            }
+            let port = asked.port == 0 ? rest.first(where: fits)?.port ?? 0 : asked.port
+            let workers = Set(rest.filter { fits($0) && $0.port == port }.map(\.worker))
+            rest.removeAll { fits($0) && $0.port == port }
+            return workers.isSuperset(of: 0..<count)
         }
-        for listener in plan.listeners {
-            for worker in 0..<plan.workers where !take(.gateway, listener.place, listener.tls, worker) { return false }
-        }
-        if let status = plan.status, !take(.status, status, false, 0) { return false }
+        for listener in plan.listeners where !take(.gateway, listener.place, listener.tls, plan.workers) { return false }
+        if let status = plan.status, !take(.status, status, false, 1) { return false }
         return rest.isEmpty && descriptors.count == sockets.count
     }
 

@@ -112,9 +112,8 @@ extension Supervisor {
                 send(to: proxy)
             }
         } else {
-            console.event("proxy \(proxy.pid) listens elsewhere than is asked for now: replacing it")
-            close(descriptors)
-            try bind(sharedWith: hello.sockets)
+            console.event("proxy \(proxy.pid) has other workers or addresses than are asked for now: replacing it")
+            try bind(keeping: held)
             try startProxy()
         }
     }
@@ -241,8 +240,10 @@ extension Supervisor {
     func drain(_ proxy: ProxyProcess) {
         proxy.role = .draining
         let timeout = plan.settings.drainTimeout
+        // A successor is there: take all the time. Stopping: only for what is under way already.
+        let idle = if case .stopping = phase { min(timeout, 100) } else { timeout }
         if let link = proxy.link {
-            link.send(.drain(timeout: timeout))
+            link.send(.drain(timeout: timeout, idle: idle))
         } else {
             proxy.signal(SIGTERM)
         }

@@ -142,13 +142,13 @@ final class Supervisor {
     /// Starts from nothing: sockets, then a proxy.
     func begin() throws(Failure) {
         phase = .running
-        try bind(sharedWith: [])
+        try bind(keeping: ListeningSockets())
         try startProxy()
     }
 
     /// Binds, and reads the configuration again if only now the ports are known.
-    func bind(sharedWith held: [ListenSocket]) throws(Failure) {
-        sockets = try ListeningSockets(binding: plan, sharedWith: held)
+    func bind(keeping held: ListeningSockets) throws(Failure) {
+        sockets = try ListeningSockets(binding: plan, keeping: held)
         try portsAreKnown()
     }
 

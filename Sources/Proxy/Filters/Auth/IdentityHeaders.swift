@@ -38,10 +38,30 @@ enum IdentityHeaders {
 
     private static func isDash(_ byte: UInt8) -> Bool { byte == 0x2D || byte == 0x5F }
 
-    /// Removes them all.
+    /// What says where a request came from, in spellings that some upstreams take for the real name.
+    private static let forwarding: [StaticString] = [
+        "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Path",
+        "X-Forwarded-Prefix", "X-Forwarded-Client-Cert", "X-Real-IP",
+    ]
+
+    private static func isForwarding(_ name: Bytes) -> Bool {
+        guard name.count >= 9, ASCII.lower(name[0]) == 0x78, isDash(name[1]) else { return false }
+        let third = ASCII.lower(name[2])
+        guard third == 0x66 || third == 0x72 else { return false }
+        for own in forwarding where isAlias(name, Bytes(own)) { return true }
+        return false
+    }
+
+    /// Removes them all, and every other spelling of the forwarding fields that the proxy writes itself.
     static func strip(_ headers: HeaderBlock) {
-        for index in 0..<headers.count where !headers.isRemoved(index) && headers.id(index) == .other {
-            if contains(headers.name(index)) { headers.remove(at: index) }
+        for index in 0..<headers.count where !headers.isRemoved(index) {
+            switch headers.id(index) {
+            case .other:
+                let name = headers.name(index)
+                if contains(name) || isForwarding(name) { headers.remove(at: index) }
+            case .forwarded: headers.remove(at: index)
+            default: continue
+            }
         }
     }
 

@@ -153,7 +153,9 @@ final class KeyAuthFilter: FilterInstance, @unchecked Sendable {
                 x.setUpstreamQuery(rest.readable)
             }
         }
-        guard config.keyInBody, let body = x.requestBody, let type = x.requestHeaders.first(.contentType) else { return }
+        guard config.keyInBody, let body = x.requestBody, let type = x.requestHeaders.first(.contentType) else {
+            return
+        }
         switch BodyKind(type) {
         case .form:
             var list = ArgumentList(body.readable)

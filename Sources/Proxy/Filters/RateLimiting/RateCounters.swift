@@ -141,20 +141,22 @@ final class RateCounters: Sendable {
                 isBeforeOwn = false
                 continue
             }
-            if isMember(other, name) {
+            // Read once: an announcement may come to count at any moment, and must not be missed then.
+            var key = keys.load(other)
+            if key == name | Self.inserting {
+                if isBeforeOwn, isPatient {
+                    // The one in front goes first.
+                    keys.store(own, 0)
+                    return .again
+                }
+                if keys.exchange(other, key, name | Self.collided) { continue }
+                key = keys.load(other)
+            }
+            if key == name | Self.member, isMember(other, name) {
                 keys.store(own, 0)
                 return .known(other)
             }
-            guard keys.load(other) == name | Self.inserting else { continue }
-            if isBeforeOwn, isPatient {
-                // The one in front goes first.
-                keys.store(own, 0)
-                return .again
-            }
-            if !keys.exchange(other, name | Self.inserting, name | Self.collided), isMember(other, name) {
-                keys.store(own, 0)
-                return .known(other)
-            }
+            // Freed and announced again meanwhile: that owner looks after us.
         }
         if keys.exchange(own, name | Self.inserting, name | Self.member) { return .won }
         // Taken out of the race; only the owner frees it.

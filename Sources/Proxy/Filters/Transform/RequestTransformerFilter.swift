@@ -122,7 +122,9 @@ final class RequestTransformerFilter: FilterInstance, @unchecked Sendable {
         guard x.request.method != .head else { return }
         x.upstreamMethod.clear()
         x.upstreamMethod.append(method)
-        guard isBodyless, let form = x.requestBody, BodyKind(x.requestHeaders.first(.contentType)) == .form else { return }
+        guard isBodyless, let form = x.requestBody, BodyKind(x.requestHeaders.first(.contentType)) == .form else {
+            return
+        }
         var list = ArgumentList(x.upstreamQuery ?? .empty)
         list.append(contentsOf: ArgumentList(form.readable))
         writeQuery(x, list)

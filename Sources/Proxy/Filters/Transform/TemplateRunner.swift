@@ -64,7 +64,11 @@ struct RunningTemplate: Sendable {
         guard let query = x.upstreamQuery else { return }
         name.withBytes { name in
             for argument in RawArguments(query) where PercentCoding.argument(argument.name, equals: name) {
-                if let value = argument.value { PercentCoding.decodeArgument(value, to: out) } else { out.append("true") }
+                if let value = argument.value {
+                    PercentCoding.decodeArgument(value, to: out)
+                } else {
+                    out.append("true")
+                }
                 return
             }
         }

@@ -1,0 +1,67 @@
+// Routes that can never answer, because another takes every request they match.
+
+public import Snapshot
+
+/// A route that another one hides.
+public struct ShadowedRoute: Sendable, Equatable {
+    /// Indices into the routes.
+    public var route: Int
+    public var by: Int
+    public var reason: String
+}
+
+/// Finds routes that can never win. Certain about what it reports; it does not report all there are:
+/// two regular expressions are compared as text, and one route must hide another by itself.
+public enum Shadow {
+    /// Earlier routes compared with one route; more with the same path are not looked at.
+    static let comparisonLimit = 200
+
+    public static func find(in routes: [Route]) -> [ShadowedRoute] {
+        let parts = RoutePart.ordered(routes)
+        var byPath: [String: [RoutePart]] = [:]
+        var open: [Int: Int] = [:]
+        var hidden: [Int: ShadowedRoute] = [:]
+        for part in parts { open[part.route, default: 0] += 1 }
+        for part in parts {
+            let route = routes[part.route]
+            if let other = hider(of: part, routes, byPath) {
+                open[part.route, default: 0] -= 1
+                if open[part.route] == 0 {
+                    let reason = Reason.order(part, behind: other, routes)
+                    hidden[part.route] = ShadowedRoute(route: part.route, by: other.route, reason: reason)
+                }
+            }
+            for path in part.paths.isEmpty ? [""] : part.paths.map({ route.paths[$0] }) {
+                byPath[path, default: []].append(part)
+            }
+        }
+        return hidden.values.sorted { $0.route < $1.route }
+    }
+
+    private static func hider(of part: RoutePart, _ routes: [Route], _ byPath: [String: [RoutePart]]) -> RoutePart? {
+        let path = part.paths.first.map { routes[part.route].paths[$0] } ?? ""
+        return byPath[path, default: []].prefix(comparisonLimit).first {
+            $0.route != part.route && covers($0, part, routes)
+        }
+    }
+
+    /// True if `a` matches whatever `b` does.
+    private static func covers(_ a: RoutePart, _ b: RoutePart, _ routes: [Route]) -> Bool {
+        let (wide, narrow) = (routes[a.route], routes[b.route])
+        let paths = Set(a.paths.map { wide.paths[$0] })
+        guard b.paths.allSatisfy({ paths.contains(narrow.paths[$0]) }), a.paths.isEmpty == b.paths.isEmpty else {
+            return false
+        }
+        return coversAll(wide.methods, narrow.methods) && coversAll(lowered(wide.hosts), lowered(narrow.hosts))
+            && coversAll(lowered(wide.serverNames), lowered(narrow.serverNames))
+            && wide.headers.allSatisfy { rule in
+                narrow.headers.contains { $0.name == rule.name && Set($0.values).isSubset(of: rule.values) }
+            }
+    }
+
+    private static func coversAll(_ wide: [String], _ narrow: [String]) -> Bool {
+        wide.isEmpty || !narrow.isEmpty && Set(narrow).isSubset(of: wide)
+    }
+
+    private static func lowered(_ names: [String]) -> [String] { names.map { $0.lowercased() } }
+}
