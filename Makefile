@@ -56,6 +56,7 @@ test-plugins: # every plugin through the built gateway
 
 test-strict: # raw sockets against the built gateway: request and response framing
 	$(PYTHON) Tests/Strict/run.py --proxy seaway
+	$(PYTHON) Tests/Strict/run.py --proxy seaway-streaming
 
 test-corpora: # every input that ever mattered to a parser
 	@SWIFT="$(SWIFT)" Fuzz/run.sh all replay

@@ -76,7 +76,7 @@ CASES = [
     plugin("ip-restriction", "{allow: [127.0.0.0/8]}"),
     plugin("rate-limiting", "{second: 100000000, policy: local, limit_by: ip}"),
     plugin("request-size-limiting", "{allowed_payload_size: 1}"),
-    plugin("request-termination", "{status_code: 403, message: no}", ["--status", "403"]),
+    plugin("request-termination", "{status_code: 403, message: refused}", ["--status", "403"]),
     plugin("request-transformer", "{add: {headers: ['X-A:b']}, remove: {headers: [Accept]}}"),
     plugin("response-transformer", "{add: {headers: ['X-A:b']}}"),
     plugin("correlation-id", "{header_name: X-Id, generator: uuid}"),

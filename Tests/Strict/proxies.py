@@ -25,6 +25,8 @@ class Proxy:
     name = ""
     # Seconds after which it gives up on a stalled request head or body; None where that cannot be set.
     stall_seconds = None
+    # Port for TLS, where the adapter sets one up.
+    https = None
 
     def __init__(self, origin_port: int):
         self.origin_port = origin_port
@@ -55,12 +57,15 @@ class Proxy:
         except OSError:
             return False
 
+    def output(self) -> str:
+        return (self.folder / "output.log").read_text(errors="replace")[-4000:]
+
     def alive(self) -> bool:
         return self.process.poll() is None
 
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGTERM)
+            self.process.terminate()
             try:
                 self.process.wait(5)
             except subprocess.TimeoutExpired:
@@ -76,6 +81,8 @@ class Proxy:
 
 class Seaway(Proxy):
     name = "seaway"
+    stall_seconds = 1
+    buffering = "true"
     program = ROOT / ".build/release/seaway"
 
     def __init__(self, origin_port: int):
@@ -94,11 +101,14 @@ services:
         paths: [/]
         strip_path: false
         preserve_host: true
+        request_buffering: {self.buffering}
+        response_buffering: {self.buffering}
 """)
         return [
             str(self.program), "gateway", "run", "--config", config, "--http", f"127.0.0.1:{self.port}",
             "--https", f"127.0.0.1:{self.https}", "--status", f"127.0.0.1:{self.status}", "--workers", "1",
             "--access-log", "off", "--state-dir", str(self.folder / "state"),
+            "--head-timeout", "1s", "--body-timeout", "1s", "--tls-handshake-timeout", "1s",
         ]
 
     def ready(self) -> bool:
@@ -109,9 +119,16 @@ services:
             return False
 
 
+class SeawayStreaming(Seaway):
+    """Bodies are passed on as they come: what turns out bad late has been begun upstream."""
+
+    name = "seaway-streaming"
+    buffering = "false"
+
+
 class Nginx(Proxy):
     name = "nginx"
-    stall_seconds = 2
+    stall_seconds = 1
 
     def command(self) -> list:
         config = self.write("nginx.conf", f"""
@@ -121,7 +138,8 @@ http {{
   access_log off;
   client_body_temp_path {self.folder}/b; proxy_temp_path {self.folder}/p;
   fastcgi_temp_path {self.folder}/f; uwsgi_temp_path {self.folder}/u; scgi_temp_path {self.folder}/s;
-  client_header_timeout 2s; client_body_timeout 2s;
+  client_header_timeout 1s; client_body_timeout 1s; send_timeout 1s;
+  proxy_max_temp_file_size 0;
   underscores_in_headers on;
   upstream origin {{ server 127.0.0.1:{self.origin_port} max_fails=0; keepalive 16; }}
   server {{
@@ -138,7 +156,7 @@ http {{
 
 class HAProxy(Proxy):
     name = "haproxy"
-    stall_seconds = 2
+    stall_seconds = 1
 
     def command(self) -> list:
         config = self.write("haproxy.cfg", f"""
@@ -147,9 +165,10 @@ global
 defaults
     mode http
     timeout connect 2s
-    timeout client 10s
+    timeout client 1s
     timeout server 10s
-    timeout http-request 2s
+    timeout http-request 1s
+    timeout http-keep-alive 10s
     retries 0
 frontend f
     bind 127.0.0.1:{self.port}
@@ -195,4 +214,4 @@ static_resources:
         return [program, "-c", config, "--concurrency", "1", "--use-dynamic-base-id", "-l", "warning"]
 
 
-PROXIES = {p.name: p for p in (Seaway, Nginx, HAProxy, Envoy)}
+PROXIES = {p.name: p for p in (Seaway, SeawayStreaming, Nginx, HAProxy, Envoy)}

@@ -217,7 +217,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--proxy", choices=sorted(PROXIES), default="seaway")
     parser.add_argument("--only", metavar="REGEX", default="", help="rows whose name matches")
-    parser.add_argument("--group", action="append", choices=["framing", "identity", "slow"], help="default: all that apply")
+    parser.add_argument("--group", action="append", choices=["framing", "identity", "slow", "slow-tls"], help="default: all that apply")
     parser.add_argument("--report", action="store_true", help="count, and exit 0 whatever the count")
     parser.add_argument("--json", metavar="FILE", help="write every row's outcome")
     parser.add_argument("-v", "--verbose", action="store_true", help="print rows that hold too")
@@ -229,12 +229,13 @@ def main() -> int:
     check_unique()
     rig = Rig()
     proxy = PROXIES[options.proxy](rig.port)
-    groups = options.group or ["framing", "identity"] + (["slow"] if proxy.stall_seconds else [])
+    groups = options.group or ["framing", "identity"] + (
+        ["slow"] if proxy.stall_seconds else []) + (["slow-tls"] if proxy.stall_seconds and proxy.https else [])
     rows = [r for r in ROWS if r.group in groups and re.search(options.only, r.id)]
     if not rows:
         print(f"no row matches {options.only!r}")
         return 2
-    rig.proxy_port, rig.stall_seconds = proxy.port, proxy.stall_seconds
+    rig.proxy_port, rig.tls_port, rig.stall_seconds = proxy.port, proxy.https, proxy.stall_seconds
     started = time.monotonic()
     outcomes, slowest = {}, []
     proxy.start()
@@ -249,6 +250,7 @@ def main() -> int:
             if problem or options.verbose:
                 print(f"{'FAIL' if problem else 'ok  '} {row.id}{': ' + problem if problem else ''}")
             if not proxy.alive():
+                print(f"the proxy exited with {proxy.process.returncode}; it had said:\n{proxy.output()}")
                 break
     finally:
         proxy.stop()

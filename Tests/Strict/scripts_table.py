@@ -221,9 +221,71 @@ def stalled(name: str, before: bytes, dribble: bytes) -> None:
             return f"still connected after {rig.stall_seconds * 2 + 1} s"
         if rig.received and not rig.received.startswith((b"HTTP/1.1 408", b"HTTP/1.1 400")):
             return f"answered {rig.received[:40]!r}"
-        return "a part reached the origin" if rig.upstream_requests() else None
+        return "a request reached the origin" if any(m.complete for _, m in rig.upstream_requests()) else None
 
 
 stalled("a head sent a byte at a time is cut off", b"GET /slow HTTP/1.1\r\nHost: a.example\r\nX-A: ", b"b")
 stalled("fields without end are cut off", b"GET /slow HTTP/1.1\r\nHost: a.example\r\n", b"X-A: b\r\n")
 stalled("a head that stops is cut off", b"GET /slow HTTP/1.1\r\n", b"")
+stalled("a length that is never met is cut off",
+        request("POST", "/slow", fields=["Content-Length: 100"], body=b"hello"), b"")
+stalled("chunks that stop are cut off",
+        request("POST", "/slow", fields=["Transfer-Encoding: chunked"], body=b"5\r\nhello\r\n"), b"")
+stalled("a chunk size that stops is cut off",
+        request("POST", "/slow", fields=["Transfer-Encoding: chunked"], body=b"5"), b"")
+
+
+@script("T-31", "a client that does not read holds back its upstream, and is cut off", group="slow")
+def slow_reader(rig):
+    rig.start_row(silent)
+    rig.connect()
+    rig.send(request(target="/large"))
+    up = wait_for_request(rig, b"/large")
+    if up is None:
+        return "the request did not reach the origin"
+    # Not read from here on.
+    client, rig.client = rig.client, None
+    total, block = 256 << 20, b"x" * 65536
+    up.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % total)
+    sent, limit = 0, time.monotonic() + rig.stall_seconds * 2 + 2
+    try:
+        while not up.ended and time.monotonic() < limit:
+            try:
+                sent += up.sock.send(block)
+            except BlockingIOError:
+                rig.pump(lambda: up.ended, 0.05)
+            except OSError:
+                up.ended = True
+            if sent > 64 << 20:
+                return f"took {sent >> 20} MB for a client that reads nothing"
+    finally:
+        rig.client = client
+    return None if up.ended else f"still holding its upstream after {rig.stall_seconds * 2 + 2} s"
+
+
+@script("T-31", "a TLS hello that never comes is cut off", group="slow-tls")
+def no_hello(rig):
+    rig.start_row(serve)
+    rig.connect(rig.tls_port)
+    rig.pump(lambda: rig.client_ended, rig.stall_seconds * 2 + 1)
+    return None if rig.client_ended else "still connected"
+
+
+@script("T-31", "a TLS hello that stops is cut off", group="slow-tls")
+def half_hello(rig):
+    rig.start_row(serve)
+    rig.connect(rig.tls_port)
+    rig.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+    rig.pump(lambda: rig.client_ended, rig.stall_seconds * 2 + 1)
+    return None if rig.client_ended else "still connected"
+
+
+@script("T-07", "plain HTTP on the TLS port is refused", group="slow-tls")
+def plain_on_tls(rig):
+    rig.start_row(serve)
+    rig.connect(rig.tls_port)
+    rig.send(request(target="/hidden"))
+    rig.pump(lambda: rig.client_ended, rig.stall_seconds * 2 + 1)
+    if b"/hidden" in rig.upstream_bytes():
+        return "it reached the origin"
+    return None if rig.client_ended else "still connected"

@@ -208,8 +208,8 @@ class Rig:
                 live.append(up)
         self.upstreams = live
 
-    def connect(self) -> None:
-        self.client = socket.create_connection(("127.0.0.1", self.proxy_port), timeout=2)
+    def connect(self, port=None) -> None:
+        self.client = socket.create_connection(("127.0.0.1", port or self.proxy_port), timeout=2)
         self.client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.client.setblocking(False)
         self.received, self.client_ended, self.client_reset = b"", False, False

@@ -35,10 +35,12 @@ extension Exchange {
     private func connect(_ pool: UpstreamPool) {
         if let resting = pool.take() {
             upstream = resting
+            wasReused = true
             resting.reuse(for: self)
             sendHead(resting)
             return
         }
+        wasReused = false
         let fresh = pool.make()
         upstream = fresh
         let timeout = running.snapshot.services[service].connectTimeout
@@ -173,7 +175,8 @@ extension Exchange {
             $0.state = .failed
             $0.code = UInt16(status)
         }
-        finishAttempt(event(of: failure))
+        // A kept connection that the peer closed while we chose it says nothing about the endpoint.
+        finishAttempt(wasReused && failure.isBrokenConnection ? .none : event(of: failure))
         if mayRetry(failure) { return attempt() }
         upstreamErrors(failure)
         answer(status, ErrorBody.defaultMessage(status))

@@ -117,6 +117,7 @@ final class Exchange {
     var attempts = 0
     var hash: UInt32?
     var sentToUpstream = false
+    var wasReused = false
     var record = RequestRecord()
     var requestBytes = 0
     var responseBytes = 0

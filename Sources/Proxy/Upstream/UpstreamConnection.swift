@@ -242,4 +242,11 @@ enum UpstreamFailure {
     case reset
     /// It sent something that is no HTTP/1.1 response.
     case malformed(ResponseFault)
+
+    var isBrokenConnection: Bool {
+        switch self {
+        case .write, .closed, .reset: true
+        case .connect, .connectTimeout, .writeTimeout, .readTimeout, .malformed: false
+        }
+    }
 }
