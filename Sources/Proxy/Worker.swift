@@ -178,7 +178,7 @@ final class Worker {
     func clientClosed(_ client: ClientConnection) {
         guard clients.removeValue(forKey: ObjectIdentifier(client)) != nil else { return }
         metrics.count(.closed)
-        reportDrained()
+        if isDraining, clients.isEmpty { reports.send(.drained(worker: index)) }
     }
 
     // MARK: Draining
