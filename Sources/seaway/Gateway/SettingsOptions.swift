@@ -56,7 +56,7 @@ struct SettingsOptions: ParsableArguments {
         completion: .file())
     var clientCa: String?
 
-    @Option(help: ArgumentHelp("Largest request line.", valueName: "size"))
+    @Option(help: ArgumentHelp("Largest request line, and largest header line.", valueName: "size"))
     var requestLineLimit = ByteCount(bytes: defaults.requestLineLimit)
 
     @Option(help: ArgumentHelp("Largest request line and headers together.", valueName: "size"))
