@@ -216,7 +216,14 @@ public final class ProxyProcess: ControlOwner {
     }
 
     public func drain(timeout: Int, idle: Int) {
-        guard drainTimer == nil else { return }
+        // Held here, they would go on taking connections that nobody accepts; a successor has its own.
+        for entry in sockets { Socket.close(entry.descriptor) }
+        sockets = []
+        if let drainTimer {
+            // It was replaced first, and now the whole gateway stops.
+            loop.setDeadline(drainTimer, loop.now + Int64(max(1, timeout)))
+            return tell(.drain(idle: idle))
+        }
         for acceptor in statusAcceptors { acceptor.close() }
         statusAcceptors = []
         let timer = DrainTimer { [unowned self] in self.end() }

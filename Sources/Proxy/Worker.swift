@@ -175,7 +175,10 @@ final class Worker {
     // MARK: Draining
 
     private func drain(idle: Int) {
-        guard !isDraining else { return }
+        if let idlePatience {
+            loop.setDeadline(idlePatience, loop.now + Int64(max(1, idle)))
+            return
+        }
         isDraining = true
         for acceptor in acceptors {
             // What waits in the queue was promised an answer when its handshake was completed.
