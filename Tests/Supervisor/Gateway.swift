@@ -63,7 +63,7 @@ final class Program {
         let words = ["/bin/sh", "-c", script]
         var pointers: [UnsafeMutablePointer<CChar>?] = unsafe words.map { unsafe strdup($0) }
         unsafe pointers.append(nil)
-        defer { for unsafepointer in unsafe pointers { unsafe free(pointer) } }
+        defer { while let pointer = unsafe pointers.popLast() { unsafe free(pointer) } }
         let null = unsafe sys_open("/dev/null", O_RDONLY | O_CLOEXEC, 0)
         defer { _ = sys_close(null) }
         pid = unsafe sys_spawn("/bin/sh", &pointers, null)

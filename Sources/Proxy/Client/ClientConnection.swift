@@ -4,6 +4,7 @@ import Bytes
 import Engine
 import HTTP
 import Snapshot
+import Telemetry
 
 /// The downstream side. It reads heads, hands each to an exchange, and closes as RFC 9112 section 9.6
 /// asks: finish sending, then read on for a while, so that the peer sees our last words.
@@ -144,7 +145,7 @@ final class ClientConnection: StreamConnection {
             readHead()
         case .wantsRead, .wantsWrite: break
         case .closed, .failed:
-            worker.counters.tlsHandshakeFailures += 1
+            worker.metrics.count(.tlsHandshakeFailures)
             abort()
         }
     }
