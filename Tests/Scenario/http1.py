@@ -434,6 +434,23 @@ class Interim(WithGateway):
         answer = client.response()
         self.assertEqual((answer.status, answer.body, answer.tokens("Connection")), (413, b"too large", ["close"]))
 
+    def test_a_broken_body_after_the_answer_began_gets_no_second_answer(self):
+        def script(stream, head):
+            stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nbegun")
+            stream.ended(5)
+            return False
+
+        self.origin.on("/stream/begun", script)
+        client = self.client()
+        client.send(b"POST /stream/begun HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
+        client.until(b"\r\n\r\nbegun")
+        client.send(b"not a chunk size\r\n")
+        try:
+            self.assertEqual(client.rest(), b"")
+        except ConnectionError:
+            pass
+        eventually("the upstream connection to end", lambda: not self.origin.open)
+
     def test_an_early_answer_is_seen_even_if_the_upstream_closes_with_bytes_unread(self):
         def script(stream, head):
             stream.send(reply(413, "too large", [("Connection", "close")]))
