@@ -9,6 +9,8 @@ import re
 import sys
 import tempfile
 
+import docs
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # Who may import whom. The package manager lets transitive imports through, so the arrows of the
@@ -160,6 +162,7 @@ def self_test() -> int:
                 bad.append(f"rule {rule} does not bite")
         path.write_text(clean)
         bad += check_source("HTTP", path, "clean.swift")
+    bad += docs.self_test()
     print("\n".join(bad) if bad else f"tidy: {len(faults)} rules bite")
     return 1 if bad else 0
 
@@ -167,7 +170,7 @@ def self_test() -> int:
 def main() -> int:
     if self_test():
         return 1
-    found = check_tree(ROOT)
+    found = check_tree(ROOT) + docs.check(ROOT)
     for line in found:
         print(line)
     print(f"tidy: {len(found)} finding{'' if len(found) == 1 else 's'}")

@@ -1,6 +1,8 @@
 // How long a large kong.yml takes from bytes to snapshot, and what memory it costs.
 //
-//     swift run -c release load-bench [ROUTES]
+//     swift run -c release load-bench [ROUTES] [plugins]
+//
+// With `plugins`, each route has a plugin of its own and there are as many consumers with keys as routes.
 
 import Bytes
 import Compile
@@ -10,7 +12,7 @@ import Model
 import Snapshot
 
 /// A file of `count` routes over a hundred services, written as decK writes it.
-func makeFile(_ count: Int) -> [UInt8] {
+func makeFile(_ count: Int, withPlugins: Bool) -> [UInt8] {
     var text = "_format_version: \"3.0\"\nservices:\n"
     let services = min(100, count)
     for service in 0..<services {
@@ -19,9 +21,18 @@ func makeFile(_ count: Int) -> [UInt8] {
             text += "  - name: route-\(route)\n    paths:\n    - /api/v1/tenant-\(route)/items\n"
             text +=
                 "    hosts:\n    - host\(route % 1000).example.com\n    methods: [GET, POST]\n    strip_path: false\n"
+            if withPlugins {
+                text += "    plugins:\n    - name: rate-limiting\n      config: {minute: \(route % 50 + 1)}\n"
+            }
         }
     }
     text += "plugins:\n- name: correlation-id\n- name: rate-limiting\n  service: service-1\n  config: {minute: 60}\n"
+    if withPlugins {
+        text += "consumers:\n"
+        for consumer in 0..<count {
+            text += "- username: user-\(consumer)\n  keyauth_credentials:\n  - key: key-of-user-\(consumer)\n"
+        }
+    }
     return Array(text.utf8)
 }
 
@@ -39,7 +50,7 @@ func peakMemory() -> Int {
 }
 
 let count = CommandLine.arguments.count > 1 ? Int(CommandLine.arguments[1]) ?? 100_000 : 100_000
-let file = makeFile(count)
+let file = makeFile(count, withPlugins: CommandLine.arguments.contains("plugins"))
 print("\(count) routes, \(file.count / 1_000_000) MB of YAML, \(peakMemory()) MB resident before")
 let start = seconds()
 let (model, findings) = file.withBytes { KongFile.load($0, file: "kong.yml") }

@@ -12,6 +12,8 @@ struct ChainTable {
     var unattached: [Int] = []
     /// Filter index of each enabled plugin of the model, -1 for the others.
     var filterOfPlugin: [Int] = []
+    /// Protocols of each plugin of the model, as a set that is cheap to compare.
+    var protocolsOfPlugin: [Protocols] = []
     /// Wire bytes of a filter or a chain -> its index: equal ones are stored once.
     var filters: [[UInt8]: Int] = [:]
     var chains: [[UInt8]: Int] = [:]
@@ -20,13 +22,14 @@ struct ChainTable {
 
     struct SharedKey: Hashable {
         var service: Int
-        var protocols: Set<GatewayProtocol>
+        var protocols: Protocols
     }
 }
 
 extension Compilation {
     mutating func addFilters() {
         chains.filterOfPlugin = [Int](repeating: -1, count: model.plugins.count)
+        chains.protocolsOfPlugin = model.plugins.map { Protocols($0.protocols) }
         for (index, plugin) in model.plugins.enumerated() where plugin.isEnabled {
             guard let filter = FilterMapping.filter(for: plugin, in: self) else { continue }
             chains.filterOfPlugin[index] = add(filter)
@@ -50,7 +53,7 @@ extension Compilation {
     }
 
     /// The chain of a route, -1 when nothing runs there.
-    mutating func chain(forRoute route: Int, service: Int, protocols: [GatewayProtocol]) -> Int {
+    mutating func chain(forRoute route: Int, service: Int, protocols: Protocols) -> Int {
         let own = chains.byRoute[route] ?? []
         let ofService = service >= 0 ? chains.byService[service] ?? [] : []
         if own.isEmpty, ofService.isEmpty, chains.unattached.isEmpty { return -1 }
@@ -58,7 +61,7 @@ extension Compilation {
         guard own.isEmpty else {
             return makeChain(of: candidates, route: route, service: service, protocols: protocols)
         }
-        let key = ChainTable.SharedKey(service: ofService.isEmpty ? -1 : service, protocols: Set(protocols))
+        let key = ChainTable.SharedKey(service: ofService.isEmpty ? -1 : service, protocols: protocols)
         if let index = chains.shared[key] { return index }
         let index = makeChain(of: candidates, route: route, service: service, protocols: protocols)
         chains.shared[key] = index
@@ -66,20 +69,25 @@ extension Compilation {
     }
 
     /// One step for each plugin name, by falling priority; ties by name, as a set has no order.
-    private mutating func makeChain(
-        of candidates: [Int], route: Int, service: Int, protocols: [GatewayProtocol]
-    ) -> Int {
-        var byName: [String: [Int]] = [:]
-        for index in candidates {
+    private mutating func makeChain(of candidates: [Int], route: Int, service: Int, protocols: Protocols) -> Int {
+        var running: [Int] = []
+        for index in candidates where !chains.protocolsOfPlugin[index].isDisjoint(with: protocols) {
             let plugin = model.plugins[index]
-            guard plugin.route < 0 || plugin.route == route, plugin.service < 0 || plugin.service == service,
-                !Set(plugin.protocols).isDisjoint(with: protocols)
-            else { continue }
-            byName[plugin.name, default: []].append(index)
+            guard plugin.route < 0 || plugin.route == route, plugin.service < 0 || plugin.service == service else {
+                continue
+            }
+            running.append(index)
         }
+        running.sort { Self.runsBefore(model.plugins[$0].name, model.plugins[$1].name) }
         var chain = FilterChain()
-        for name in byName.keys.sorted(by: Self.runsBefore) {
-            if let indices = byName[name] { chain.steps.append(step(indices)) }
+        var start = 0
+        while start < running.count {
+            var end = start + 1
+            while end < running.count, model.plugins[running[end]].name == model.plugins[running[start]].name {
+                end += 1
+            }
+            chain.steps.append(step(running[start..<end]))
+            start = end
         }
         guard !chain.steps.isEmpty else { return -1 }
         let bytes = chain.wire
@@ -98,7 +106,7 @@ extension Compilation {
     /// Within one route the lookup comes down to: a consumer's own configuration, the most attached first;
     /// then the one for everybody, the most attached first. The two lists interleave
     /// (route+service beats consumer alone), so each consumer is decided against the common one.
-    private func step(_ indices: [Int]) -> FilterStep {
+    private func step(_ indices: ArraySlice<Int>) -> FilterStep {
         var step = FilterStep()
         var common: Int?
         var byConsumer: [Int: Int] = [:]

@@ -289,7 +289,7 @@ struct Compilation {
             route.id = ID(entity.head.id)
             route.name = entity.name
             route.service = entity.service
-            route.protocols = entity.protocols.reduce(into: []) { $0.formUnion(Protocols($1)) }
+            route.protocols = Protocols(entity.protocols)
             route.methods = entity.methods
             route.hosts = entity.hosts
             route.paths = entity.paths
@@ -307,7 +307,7 @@ struct Compilation {
             route.httpsRedirectStatus = entity.httpsRedirectStatus
             route.requestBuffering = entity.requestBuffering
             route.responseBuffering = entity.responseBuffering
-            route.chain = chain(forRoute: index, service: entity.service, protocols: entity.protocols)
+            route.chain = chain(forRoute: index, service: entity.service, protocols: route.protocols)
             route.line = entity.head.line
             route.createdAt = entity.head.createdAt
             snapshot.routes.append(route)
@@ -324,6 +324,11 @@ extension ID {
 }
 
 extension Protocols {
+    init(_ values: [GatewayProtocol]) {
+        self = []
+        for value in values { formUnion(Protocols(value)) }
+    }
+
     init(_ value: GatewayProtocol) {
         switch value {
         case .http: self = .http

@@ -101,6 +101,9 @@ open class StreamConnection: EventHandler {
     /// Bytes that wait for the peer to read.
     public final var pendingOutput: Int { output?.count ?? 0 }
 
+    /// Bytes that the kernel holds because the peer has not taken them yet.
+    public final var unacknowledgedOutput: Int { Int(sys_unacknowledged(descriptor)) }
+
     /// Sends `bytes` after what waits already; what does not fit is copied and sent when the socket
     /// is writable. False if the connection is broken.
     public final func send(_ bytes: Bytes) -> Bool {

@@ -18,13 +18,13 @@ public enum Shadow {
 
     public static func find(in routes: [Route]) -> [ShadowedRoute] {
         let parts = RoutePart.ordered(routes)
-        var byPath: [String: [RoutePart]] = [:]
+        var known: [Place: [RoutePart]] = [:]
         var open: [Int: Int] = [:]
         var hidden: [Int: ShadowedRoute] = [:]
         for part in parts { open[part.route, default: 0] += 1 }
         for part in parts {
             let route = routes[part.route]
-            if let other = hider(of: part, routes, byPath) {
+            if let other = hider(of: part, routes, known) {
                 open[part.route, default: 0] -= 1
                 if open[part.route] == 0 {
                     let reason = Reason.order(part, behind: other, routes)
@@ -32,17 +32,30 @@ public enum Shadow {
                 }
             }
             for path in part.paths.isEmpty ? [""] : part.paths.map({ route.paths[$0] }) {
-                byPath[path, default: []].append(part)
+                for host in route.hosts.isEmpty ? [""] : lowered(route.hosts) {
+                    known[Place(path: path, host: host), default: []].append(part)
+                }
             }
         }
         return hidden.values.sorted { $0.route < $1.route }
     }
 
-    private static func hider(of part: RoutePart, _ routes: [Route], _ byPath: [String: [RoutePart]]) -> RoutePart? {
-        let path = part.paths.first.map { routes[part.route].paths[$0] } ?? ""
-        return byPath[path, default: []].prefix(comparisonLimit).first {
-            $0.route != part.route && covers($0, part, routes)
+    /// A path and a host that a route asks for; empty: it asks for none.
+    private struct Place: Hashable {
+        var path: String
+        var host: String
+    }
+
+    /// A route that hides another has none of its hosts or all of them, so its first one too.
+    private static func hider(of part: RoutePart, _ routes: [Route], _ known: [Place: [RoutePart]]) -> RoutePart? {
+        let route = routes[part.route]
+        let path = part.paths.first.map { route.paths[$0] } ?? ""
+        let hosts = route.hosts.isEmpty ? [""] : ["", route.hosts[0].lowercased()]
+        for host in hosts {
+            let candidates = known[Place(path: path, host: host), default: []].prefix(comparisonLimit)
+            if let found = candidates.first(where: { $0.route != part.route && covers($0, part, routes) }) { return found }
         }
+        return nil
     }
 
     /// True if `a` matches whatever `b` does.

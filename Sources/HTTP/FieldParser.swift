@@ -37,8 +37,7 @@ enum FieldParser {
             return bytes[1] == 0x0A ? .end(start + 2) : .failed(.lineEnd)
         }
         if first == 0x20 || first == 0x09 { return .failed(.folded) }
-        var i = 0
-        while i < count, ASCII.isToken(bytes[i]) { i += 1 }
+        var i = endOfName(bytes)
         guard i < count else { return count > limit ? .failed(.tooLong) : .incomplete }
         guard bytes[i] == 0x3A, i > 0, i <= 0xFFFF else { return .failed(bytes[i] == 0x0A ? .lineEnd : .malformed) }
         let nameCount = i
@@ -58,6 +57,33 @@ enum FieldParser {
             id: id, nameOffset: start, nameCount: nameCount, valueOffset: start + valueStart,
             valueCount: valueEnd - valueStart)
         return .field(next: start + i + 2, id: id)
+    }
+
+    /// Offset of the first byte that is no token character, or the count. Eight letters or dashes at a time.
+    @inline(__always)
+    private static func endOfName(_ bytes: Bytes) -> Int {
+        var i = 0
+        let count = bytes.count
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let highs: UInt64 = 0x8080_8080_8080_8080
+        while i + 8 <= count {
+            let word = bytes.load64(i)
+            let lower = word | ones &* 0x20
+            let fromA = (lower | highs) &- ones &* 0x61
+            let toZ = (ones &* 0x7A | highs) &- (lower & ~highs)
+            let dash = word ^ ones &* 0x2D
+            let isDash = ~((dash & ~highs) &+ ~highs | dash)
+            let good = (fromA & toZ | isDash) & ~word & highs
+            if good == highs {
+                i += 8
+                continue
+            }
+            i += (~good & highs).trailingZeroBitCount >> 3
+            guard ASCII.isToken(bytes[i]) else { return i }
+            i += 1
+        }
+        while i < count, ASCII.isToken(bytes[i]) { i += 1 }
+        return i
     }
 
     /// Offset of the first control character other than HTAB, or the count. Eight bytes at a time.

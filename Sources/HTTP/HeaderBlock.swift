@@ -18,6 +18,7 @@ public struct Field: Sendable {
 /// Parsed fields point into the buffer they were read to, which the exchange keeps until it ends.
 /// Edits go to a side buffer; removing marks. Nothing is copied until the section is written out.
 public final class HeaderBlock {
+    /// The first `count` are this message's; the rest is room from earlier ones.
     private var fields: [Field] = []
     private var source: Buffer?
     private var edits: Buffer?
@@ -26,13 +27,23 @@ public final class HeaderBlock {
 
     /// Starts over, reading names and values from `source`.
     public func reset(source: Buffer?) {
-        fields.removeAll(keepingCapacity: true)
-        self.source = source
-        edits?.clear()
+        count = 0
+        if source !== self.source { self.source = source }
+        if hasEdits {
+            hasEdits = false
+            edits?.clear()
+        }
     }
 
     /// Number of fields, removed ones included; for loops over indices.
-    public var count: Int { fields.count }
+    public private(set) var count = 0
+    private var hasEdits = false
+
+    @inline(__always)
+    private func append(_ field: Field) {
+        if count < fields.count { fields[count] = field } else { fields.append(field) }
+        count += 1
+    }
 
     public func isRemoved(_ index: Int) -> Bool { fields[index].flags & 2 != 0 }
 
@@ -76,7 +87,7 @@ public final class HeaderBlock {
 
     /// Adds a field whose name and value lie in the read buffer at these offsets.
     public func appendParsed(id: FieldName, nameOffset: Int, nameCount: Int, valueOffset: Int, valueCount: Int) {
-        fields.append(
+        append(
             Field(
                 nameOffset: Int32(nameOffset), valueOffset: Int32(valueOffset),
                 valueCount: Int32(valueCount), nameCount: UInt16(nameCount), id: id, flags: 0))
@@ -87,7 +98,9 @@ public final class HeaderBlock {
 
     /// Copies the field parsed last, so that it outlives the buffer it was read to.
     func keepLast() {
-        guard let last = fields.popLast() else { return }
+        guard count > 0 else { return }
+        count -= 1
+        let last = fields[count]
         add(id: last.id, name(last), value(last))
     }
 
@@ -100,7 +113,7 @@ public final class HeaderBlock {
 
     public func index(of id: FieldName, from start: Int = 0) -> Int? {
         var i = start
-        while i < fields.count {
+        while i < count {
             if fields[i].id == id, fields[i].flags & 2 == 0 { return i }
             i += 1
         }
@@ -115,7 +128,7 @@ public final class HeaderBlock {
     private func index(of bytes: Bytes, id: FieldName, from start: Int) -> Int? {
         if id != .other { return index(of: id, from: start) }
         var i = start
-        while i < fields.count {
+        while i < count {
             let field = fields[i]
             if field.id == .other, field.flags & 2 == 0, Int(field.nameCount) == bytes.count,
                 name(field).equalsIgnoringCase(bytes)
@@ -174,6 +187,7 @@ public final class HeaderBlock {
         // A view of our own edits must survive the buffer's growth.
         let side = edits ?? Buffer(capacity: 512)
         edits = side
+        hasEdits = true
         if side.free < name.count + value.count {
             let name = name.array
             let value = value.array
@@ -189,7 +203,7 @@ public final class HeaderBlock {
         side.append(name)
         let valueOffset = side.end
         side.append(value)
-        fields.append(
+        append(
             Field(
                 nameOffset: Int32(nameOffset), valueOffset: Int32(valueOffset),
                 valueCount: Int32(value.count), nameCount: UInt16(name.count), id: id, flags: 1))
@@ -213,7 +227,8 @@ public final class HeaderBlock {
 
     /// Writes `Name: value CRLF` for each field that is left.
     public func write(to out: Buffer) {
-        for field in fields where field.flags & 2 == 0 {
+        for index in 0..<count where fields[index].flags & 2 == 0 {
+            let field = fields[index]
             out.append(name(field))
             out.append(": ")
             out.append(value(field))

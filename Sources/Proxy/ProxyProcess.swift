@@ -55,7 +55,7 @@ public final class ProxyProcess: ControlOwner {
         self.options = options
         nodeID = ID(high: .random(in: .min ... .max), low: .random(in: .min ... .max)).description
         let resolver = Resolver(Self.resolution(options), loop: loop)
-        directory = ClusterDirectory(resolver: resolver, board: board)
+        directory = ClusterDirectory(resolver: resolver, board: board, prober: Prober(loop: loop, board: board))
     }
 
     private static func resolution(_ options: ProxyOptions) -> DNSConfiguration {
@@ -97,7 +97,7 @@ public final class ProxyProcess: ControlOwner {
     public func listen(_ sockets: [ListenSocket], descriptors: [Int32]) {
         let former = self.sockets
         self.sockets = Array(zip(sockets, descriptors))
-        if running != nil { handOutSockets() }
+        if running != nil, nameTimer == nil { handOutSockets() }
         for entry in former { Socket.close(entry.descriptor) }
     }
 
@@ -135,12 +135,30 @@ public final class ProxyProcess: ControlOwner {
         waiting = (snapshot.revision, options.workers)
         if isFirst {
             startWorkers(next)
-            handOutSockets()
+            awaitNames()
         } else {
             tell(.adopt(next))
         }
         Memory.giveBack()
     }
+
+    /// Before the first request, names get a moment to resolve: clients wait in the backlog instead of
+    /// meeting 503s.
+    private func awaitNames() {
+        let limit = loop.now + Self.namesMilliseconds
+        let timer = Ticker(loop: loop, every: 10) { [unowned self] in
+            guard self.directory.isSettled || self.loop.now >= limit else { return true }
+            self.handOutSockets()
+            self.nameTimer = nil
+            return false
+        }
+        if directory.isSettled { return handOutSockets() }
+        nameTimer = timer
+        timer.start()
+    }
+
+    private static let namesMilliseconds: Int64 = 1000
+    private var nameTimer: Ticker?
 
     private func openLog(_ settings: Settings) throws(SnapshotRefusal) {
         let key = "\(settings.accessLogFormat.rawValue) \(settings.accessLog)"
@@ -198,7 +216,14 @@ public final class ProxyProcess: ControlOwner {
     }
 
     public func drain(timeout: Int, idle: Int) {
-        guard drainTimer == nil else { return }
+        // Held here, they would go on taking connections that nobody accepts; a successor has its own.
+        for entry in sockets { Socket.close(entry.descriptor) }
+        sockets = []
+        if let drainTimer {
+            // It was replaced first, and now the whole gateway stops.
+            loop.setDeadline(drainTimer, loop.now + Int64(max(1, timeout)))
+            return tell(.drain(idle: idle))
+        }
         for acceptor in statusAcceptors { acceptor.close() }
         statusAcceptors = []
         let timer = DrainTimer { [unowned self] in self.end() }
@@ -299,6 +324,22 @@ extension ProxyProcess: StatusSource {
         }
         return all
     }
+}
+
+/// Calls back at an interval until told to stop by `false`.
+private final class Ticker: EventHandler {
+    private let loop: EventLoop
+    private let interval: Int64
+    private let tick: () -> Bool
+
+    init(loop: EventLoop, every interval: Int64, _ tick: @escaping () -> Bool) {
+        self.loop = loop
+        self.interval = interval
+        self.tick = tick
+    }
+
+    func start() { loop.setDeadline(self, loop.now + interval) }
+    override func timedOut() { if tick() { start() } }
 }
 
 private final class DrainTimer: EventHandler {

@@ -65,6 +65,8 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
     let profiles: [TLSClient]
     let serviceProfiles: [Int]
     let servicePaths: [[UInt8]]
+    /// What metrics call each consumer: the username, or the custom id.
+    let consumerNames: [[UInt8]]
 
     init(_ snapshot: Snapshot, directory: ClusterDirectory, tickets: TicketKeys, shared: SharedState) throws(SnapshotRefusal) {
         try Self.checkReferences(snapshot)
@@ -80,6 +82,7 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
         let tls = try Self.profiles(snapshot)
         profiles = tls.profiles
         serviceProfiles = tls.byService
+        consumerNames = snapshot.consumers.map { Array(($0.username.isEmpty ? $0.customID : $0.username).utf8) }
         servicePaths = snapshot.services.map { Array($0.path.utf8) }
         let filters = snapshot.filters.map(FilterFactory(snapshot, shared: shared).make)
         chains = snapshot.chains.map { RunningChain($0.steps.map { Self.step($0, filters) }) }

@@ -35,14 +35,6 @@ enum WorkerReport: Sendable {
     case drained(worker: Int)
 }
 
-/// Small counters without a metric family of their own name yet.
-struct WorkerTallies {
-    var rejected = [Int](repeating: 0, count: RequestFault.allCases.count)
-    var tlsHandshakeFailures = 0
-    var unrouted = 0
-    var upstreamFailures = 0
-}
-
 /// A worker. Everything it holds is touched on its thread alone.
 final class Worker {
     let index: Int
@@ -53,7 +45,6 @@ final class Worker {
     let scratch = Buffer(capacity: 64 * 1024)
     /// For one message and its sending.
     let output = Buffer(capacity: 32 * 1024)
-    var counters = WorkerTallies()
     private(set) var running: RunningSnapshot
     /// Every response is its connection's last.
     private(set) var isDraining = false
@@ -184,7 +175,10 @@ final class Worker {
     // MARK: Draining
 
     private func drain(idle: Int) {
-        guard !isDraining else { return }
+        if let idlePatience {
+            loop.setDeadline(idlePatience, loop.now + Int64(max(1, idle)))
+            return
+        }
         isDraining = true
         for acceptor in acceptors {
             // What waits in the queue was promised an answer when its handshake was completed.

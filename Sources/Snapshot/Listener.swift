@@ -122,6 +122,7 @@ public struct Settings: WireMessage, Sendable {
     public var accessLogFormat = AccessLogFormat.json
     /// Request line and header section together.
     public var requestHeadLimit = 32 * 1024
+    /// The request line; also each header line.
     public var requestLineLimit = 16 * 1024
     public var headerCountLimit = 100
     public var responseHeadLimit = 64 * 1024

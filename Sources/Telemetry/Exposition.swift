@@ -293,6 +293,8 @@ public struct Exposition {
         (.refused, "seaway_connections_refused_total", "Connections refused at a limit."),
         (.unmatched, "seaway_requests_unmatched_total", "Requests that matched no route."),
         (.retries, "seaway_upstream_retries_total", "Attempts after the first."),
+        (.upstreamFailures, "seaway_upstream_failures_total", "Requests that no attempt at an upstream answered."),
+        (.tlsHandshakeFailures, "seaway_tls_handshake_failures_total", "TLS handshakes of clients that failed."),
         (.upstreamOpened, "seaway_upstream_connections_opened_total", "Upstream connections opened."),
         (.upstreamReused, "seaway_upstream_connections_reused_total", "Requests sent on a kept upstream connection."),
         (.snapshots, "seaway_snapshots_applied_total", "Snapshots put in effect, counted per worker."),

@@ -33,6 +33,9 @@ public enum WorkerCounter: Int, CaseIterable, Sendable {
     case unmatched
     /// Attempts after the first, and upstream connections opened and reused.
     case retries, upstreamOpened, upstreamReused
+    /// Requests that ended in an error of our own because no attempt succeeded; TLS handshakes of
+    /// clients that failed.
+    case upstreamFailures, tlsHandshakeFailures
     /// Snapshots put in effect.
     case snapshots
     /// Look-ups of routes or consumers that found the table full and shared the overflow series.

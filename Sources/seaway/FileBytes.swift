@@ -14,7 +14,9 @@ enum FileBytes {
         let descriptor = path == "-" ? dup(0) : unsafe sys_open(path, O_RDONLY | O_CLOEXEC, 0)
         guard descriptor >= 0 else {
             return .failure(
-                Refusal(message: "cannot open \(path): \(errorText(sys_errno()))", remedy: "check the path and its permissions"))
+                Refusal(
+                    message: "cannot open \(path): \(errorText(sys_errno()))",
+                    remedy: "check the path and its permissions"))
         }
         defer { _ = sys_close(descriptor) }
         let buffer = Buffer(capacity: 256 * 1024)

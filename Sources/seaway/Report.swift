@@ -58,7 +58,9 @@ struct SourceLines {
 
         /// `^` under the column, where the line is short enough to show it.
         func caret(_ column: Int) -> String? {
-            guard column > 0, column <= text.unicodeScalars.count + 1, column < SourceLines.widthLimit else { return nil }
+            guard column > 0, column <= text.unicodeScalars.count + 1, column < SourceLines.widthLimit else {
+                return nil
+            }
             return String(repeating: " ", count: column - 1) + "^"
         }
     }

@@ -135,7 +135,8 @@ struct ControlFrameTests {
 struct ControlLinkTests {
     /// Both ends of a socket in a directory of their own, whose name is longer than sun_path allows.
     private func pair() throws -> (ControlLink, ControlLink, String) {
-        let directory = "/tmp/seaway-control-\(getpid())-\(UInt32.random(in: 0 ... .max))" + String(repeating: "x", count: 90)
+        let directory =
+            "/tmp/seaway-control-\(getpid())-\(UInt32.random(in: 0 ... .max))" + String(repeating: "x", count: 90)
         #expect(unsafe mkdir(directory, 0o700) == 0)
         let path = directory + "/control.sock"
         let listener = try ControlSocket.listen(at: path)

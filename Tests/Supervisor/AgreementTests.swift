@@ -55,11 +55,19 @@ struct AgreementTests {
             self.port = port
             method = ["GET", "GET", "GET", "POST", "DELETE"].randomElement(using: &random) ?? "GET"
             host =
-                ["a.test", "b.test", "x.a.test", "y.x.a.test", "A.Test", "a.test:8000", "a.test:\(port)", "a.example", "c.test"]
+                [
+                    "a.test", "b.test", "x.a.test", "y.x.a.test", "A.Test", "a.test:8000", "a.test:\(port)",
+                    "a.example", "c.test",
+                ]
                 .randomElement(using: &random) ?? "a.test"
-            let segments = ["a", "ab", "b", "c", "7", "42", "x", "%61", "a%2fb", ".", "..", "", "é".utf8.map { "%" + String($0, radix: 16) }.joined()]
+            let segments = [
+                "a", "ab", "b", "c", "7", "42", "x", "%61", "a%2fb", ".", "..", "",
+                "é".utf8.map { "%" + String($0, radix: 16) }.joined(),
+            ]
             var path = ""
-            for _ in 0..<Int.random(in: 1...4, using: &random) { path += "/" + (segments.randomElement(using: &random) ?? "a") }
+            for _ in 0..<Int.random(in: 1...4, using: &random) {
+                path += "/" + (segments.randomElement(using: &random) ?? "a")
+            }
             let query = ["", "", "?", "?q=1", "?q=/a/../b&x=%20"].randomElement(using: &random) ?? ""
             self.path = path + query
             header = [nil, nil, "blue", "green", "BLUE"].randomElement(using: &random) ?? nil
@@ -73,7 +81,8 @@ struct AgreementTests {
 
         func send(to port: Int) throws -> Verdict {
             let fields = "Host: \(host)\r\n" + (header.map { "X-Tenant: \($0)\r\n" } ?? "")
-            let answer = try Connection(port).exchange("\(method) \(path) HTTP/1.1\r\n\(fields)Connection: close\r\n\r\n")
+            let answer = try Connection(port).exchange(
+                "\(method) \(path) HTTP/1.1\r\n\(fields)Connection: close\r\n\r\n")
             guard answer.head.lowercased().contains("x-echo: yes") else { return Verdict(status: answer.status) }
             let parts = answer.body.split(separator: " ", maxSplits: 1)
             return Verdict(status: answer.status, uri: parts.first.map(String.init), host: parts.last.map(String.init))
@@ -84,7 +93,8 @@ struct AgreementTests {
         let path = gateway.directory + "/requests.jsonl"
         writeText(path, requests.map(\.json).joined(separator: "\n") + "\n")
         let program = try Program(
-            [Programs.seaway, "gateway", "match", "--config", gateway.config, "--requests", path], in: gateway.directory,
+            [Programs.seaway, "gateway", "match", "--config", gateway.config, "--requests", path],
+            in: gateway.directory,
             name: "match")
         #expect(try program.exitCode() == 0, "\(program.talk)")
         struct Answer: Decodable {
@@ -120,11 +130,19 @@ struct AgreementTests {
             field("paths", chosen)
             field("methods", methods)
             field("hosts", wanted)
-            field("protocols", pick([["http"], ["https"], ["http", "https"], ["http", "https"]].randomElement(using: &random) ?? [], 0.5, &random))
+            field(
+                "protocols",
+                pick(
+                    [["http"], ["https"], ["http", "https"], ["http", "https"]].randomElement(using: &random) ?? [],
+                    0.5, &random))
             if Bool.random(using: &random) { text += "    strip_path: \(Bool.random(using: &random))\n" }
             if Bool.random(using: &random) { text += "    preserve_host: \(Bool.random(using: &random))\n" }
-            if Bool.random(using: &random) { text += "    path_handling: \(Bool.random(using: &random) ? "v0" : "v1")\n" }
-            if Int.random(in: 0..<4, using: &random) == 0 { text += "    regex_priority: \(Int.random(in: 0...3, using: &random))\n" }
+            if Bool.random(using: &random) {
+                text += "    path_handling: \(Bool.random(using: &random) ? "v0" : "v1")\n"
+            }
+            if Int.random(in: 0..<4, using: &random) == 0 {
+                text += "    regex_priority: \(Int.random(in: 0...3, using: &random))\n"
+            }
             if Int.random(in: 0..<4, using: &random) == 0 { text += "    headers: {x-tenant: [\"blue\"]}\n" }
         }
         return text

@@ -56,12 +56,14 @@ final class Program {
         out = directory + "/\(name).out"
         err = directory + "/\(name).err"
         // A shell redirects and is replaced: the process id is the program's.
-        let line = arguments.map { "'" + $0.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'" }
+        let line = arguments.map {
+            "'" + $0.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
+        }
         let script = "exec \(line.joined(separator: " ")) >'\(out)' 2>'\(err)'"
         let words = ["/bin/sh", "-c", script]
         var pointers: [UnsafeMutablePointer<CChar>?] = unsafe words.map { unsafe strdup($0) }
         unsafe pointers.append(nil)
-        defer { for unsafe pointer in unsafe pointers { unsafe free(pointer) } }
+        defer { while let pointer = unsafe pointers.popLast() { unsafe free(pointer) } }
         let null = unsafe sys_open("/dev/null", O_RDONLY | O_CLOEXEC, 0)
         defer { _ = sys_close(null) }
         pid = unsafe sys_spawn("/bin/sh", &pointers, null)
@@ -151,14 +153,18 @@ final class GatewayUnderTest {
 
     /// What `run` prints, once it serves.
     func banner() throws -> String {
-        try eventually("the banner; so far: \(supervisor.talk)") { supervisor.talk.contains("Ctrl-C") || supervisor.hasEnded }
+        try eventually("the banner; so far: \(supervisor.talk)") {
+            supervisor.talk.contains("Ctrl-C") || supervisor.hasEnded
+        }
         return supervisor.talk
     }
 
     func port() throws -> Int {
         let text = try banner()
         guard let range = text.firstRange(of: "http://127.0.0.1:") else { throw TestFailure("no port in: \(text)") }
-        guard let port = Int(text[range.upperBound...].prefix { $0.isNumber }) else { throw TestFailure("no port in: \(text)") }
+        guard let port = Int(text[range.upperBound...].prefix { $0.isNumber }) else {
+            throw TestFailure("no port in: \(text)")
+        }
         return port
     }
 
@@ -174,8 +180,12 @@ final class GatewayUnderTest {
             for range in text.ranges(of: words) {
                 let rest = text[range.upperBound...]
                 let digits = rest.prefix { $0.isNumber }
-                let isServing = words == "proxy process " || [" serves", " replaces"].contains { rest.dropFirst(digits.count).hasPrefix($0) }
-                guard isServing, let pid = Int32(digits), found.map({ range.lowerBound > $0.at }) ?? true else { continue }
+                let isServing =
+                    words == "proxy process "
+                    || [" serves", " replaces"].contains { rest.dropFirst(digits.count).hasPrefix($0) }
+                guard isServing, let pid = Int32(digits), found.map({ range.lowerBound > $0.at }) ?? true else {
+                    continue
+                }
                 found = (range.lowerBound, pid)
             }
         }

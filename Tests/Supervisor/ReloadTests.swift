@@ -169,7 +169,8 @@ struct ReloadTests {
 
     @Test("SIGUSR1 reopens the access log, so that a renamed one stops growing")
     func accessLog() throws {
-        let gateway = try GatewayUnderTest(["--access-log", "DIRECTORY/access.log"], proxy: Programs.proxy, config: version(1))
+        let gateway = try GatewayUnderTest(
+            ["--access-log", "DIRECTORY/access.log"], proxy: Programs.proxy, config: version(1))
         let port = try gateway.port()
         let log = gateway.directory + "/access.log"
         _ = try GatewayUnderTest.get(port, path: "/before")

@@ -75,8 +75,11 @@ struct SupervisorTests {
         let gateway = try GatewayUnderTest()
         _ = try gateway.banner()
         let second = try Program(
-            [Programs.seaway, "gateway", "run", "--config", gateway.config, "--http", "127.0.0.1:0", "--https", "off",
-             "--status", "off", "--state-dir", gateway.state], in: gateway.directory, name: "second")
+            [
+                Programs.seaway, "gateway", "run", "--config", gateway.config, "--http", "127.0.0.1:0", "--https",
+                "off",
+                "--status", "off", "--state-dir", gateway.state,
+            ], in: gateway.directory, name: "second")
         #expect(try second.exitCode() == 1)
         #expect(second.talk.contains("another supervisor (process \(gateway.supervisor.pid))"))
     }
@@ -178,8 +181,11 @@ struct SupervisorTests {
         let gateway = try GatewayUnderTest()
         let port = try gateway.port()
         let second = try Program(
-            [Programs.seaway, "gateway", "run", "--config", gateway.config, "--http", "127.0.0.1:\(port)", "--https", "off",
-             "--status", "off", "--state-dir", gateway.directory + "/other", "--proxy", Programs.double],
+            [
+                Programs.seaway, "gateway", "run", "--config", gateway.config, "--http", "127.0.0.1:\(port)", "--https",
+                "off",
+                "--status", "off", "--state-dir", gateway.directory + "/other", "--proxy", Programs.double,
+            ],
             in: gateway.directory, name: "second")
         #expect(try second.exitCode() == 1)
         #expect(second.talk.contains("cannot listen on 127.0.0.1:\(port): Address already in use"))

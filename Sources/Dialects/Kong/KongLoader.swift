@@ -65,6 +65,8 @@ final class KongLoader {
     var groupScopes: [[Scope]] = []
     var groupParents: [Int] = []
     var pluginScopes: [[Scope]] = []
+    /// Complete records of schemas that nothing was written for.
+    var defaultRecords: [ObjectIdentifier: ConfigValue] = [:]
     /// Prefixes of environment variables by vault.
     var vaultPrefixes: [String: String] = [:]
     var symbolPositions: [ObjectIdentifier: [Int16]] = [:]

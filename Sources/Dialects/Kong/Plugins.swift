@@ -176,7 +176,14 @@ extension KongLoader {
     }
 
     private func value(_ fields: Fields, _ index: Int, _ field: FieldSchema) -> ConfigValue {
-        if case .record(let schema) = field.type { return complete(inner(fields, index, schema)) }
+        if case .record(let schema) = field.type {
+            if fields.has(index) { return complete(inner(fields, index, schema)) }
+            // Records made of defaults alone are the same for every plugin: one copy serves all.
+            if let known = defaultRecords[ObjectIdentifier(schema)] { return known }
+            let record = complete(inner(fields, index, schema))
+            defaultRecords[ObjectIdentifier(schema)] = record
+            return record
+        }
         guard fields.has(index) else { return field.defaultValue }
         return value(fields[index], field)
     }

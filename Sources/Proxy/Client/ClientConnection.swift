@@ -4,6 +4,7 @@ import Bytes
 import Engine
 import HTTP
 import Snapshot
+import Telemetry
 
 /// The downstream side. It reads heads, hands each to an exchange, and closes as RFC 9112 section 9.6
 /// asks: finish sending, then read on for a while, so that the peer sees our last words.
@@ -23,6 +24,8 @@ final class ClientConnection: StreamConnection {
     private var requests = 0
     private var discarded = 0
     private var tunnelPeer: UpstreamConnection?
+    /// What the kernel held for the client when its time was up last; nil: it took something since.
+    private var heldOutput: Int?
     /// TLS server name as sent, for routing.
     private(set) var serverName: [UInt8] = []
 
@@ -42,6 +45,8 @@ final class ClientConnection: StreamConnection {
 
     static let lingerMilliseconds: Int64 = 2000
     static let lingerBytes = 1 << 20
+    /// Bytes of answers that may wait for the client before its next request is looked at.
+    static let pipelinedOutputMax = 64 * 1024
 
     init(worker: Worker, listener: RunningListener, peer: SocketAddress) {
         self.worker = worker
@@ -83,8 +88,9 @@ final class ClientConnection: StreamConnection {
     override func ready(_ events: Readiness) {
         super.ready(events)
         if pendingOutput > 0 {
+            let waiting = pendingOutput
             guard flush() else { return abort() }
-            if pendingOutput == 0 { drained() }
+            if pendingOutput == 0 { drained() } else if pendingOutput < waiting { progressed() }
         }
         if !events.isDisjoint(with: [.failed, .hungUp]) {
             switch phase {
@@ -113,7 +119,18 @@ final class ClientConnection: StreamConnection {
         case .closing(let linger): finish(linger: linger)
         case .exchange: exchange?.clientWritable()
         case .tunnel: tunnelPeer?.clientDrained()
-        case .handshake, .idle, .head, .lingering, .closed: break
+        case .idle: loop.setDeadline(self, loop.now + Int64(worker.running.settings.idleTimeout))
+        case .handshake, .head, .lingering, .closed: break
+        }
+    }
+
+    /// The peer took some of what waits: a slow reader is not a silent one.
+    private func progressed() {
+        heldOutput = nil
+        switch phase {
+        case .idle, .exchange, .closing:
+            loop.setDeadline(self, loop.now + Int64(worker.running.settings.bodyTimeout))
+        case .handshake, .head, .lingering, .tunnel, .closed: break
         }
     }
 
@@ -128,7 +145,7 @@ final class ClientConnection: StreamConnection {
             readHead()
         case .wantsRead, .wantsWrite: break
         case .closed, .failed:
-            worker.counters.tlsHandshakeFailures += 1
+            worker.metrics.count(.tlsHandshakeFailures)
             abort()
         }
     }
@@ -136,6 +153,8 @@ final class ClientConnection: StreamConnection {
     // MARK: Request heads
 
     private func readHead() {
+        // Who pipelines must also read: answers do not pile up here.
+        guard pendingOutput < Self.pipelinedOutputMax else { return }
         while true {
             if let input, !input.isEmpty, parseHead(input) { return }
             guard mayRead else { return rest() }
@@ -145,7 +164,9 @@ final class ClientConnection: StreamConnection {
             case .bytes:
                 if case .idle = phase { headBegan() }
             case .wouldBlock: return rest()
-            case .ended, .failed: return abort()
+            // A client may finish sending before it has read its answers.
+            case .ended: return pendingOutput > 0 ? close(linger: false) : abort()
+            case .failed: return abort()
             }
         }
     }
@@ -245,7 +266,8 @@ final class ClientConnection: StreamConnection {
             parser.begin(at: 0)
         }
         if peerFinished, input == nil, !mayRead { return close(linger: false) }
-        loop.setDeadline(self, loop.now + Int64(worker.running.settings.idleTimeout))
+        let settings = worker.running.settings
+        loop.setDeadline(self, loop.now + Int64(pendingOutput > 0 ? settings.bodyTimeout : settings.idleTimeout))
         if input != nil || mayRead { loop.callAgain(self) }
     }
 
@@ -295,7 +317,19 @@ final class ClientConnection: StreamConnection {
         worker.clientClosed(self)
     }
 
+    /// The kernel tells of progress only in large steps; a slow reader whose time is up may still be
+    /// reading. Who takes nothing for two timeouts in a row is gone.
+    private func isStillReading() -> Bool {
+        guard pendingOutput > 0 else { return false }
+        let held = unacknowledgedOutput
+        guard held > 0, held < heldOutput ?? .max else { return false }
+        heldOutput = held
+        loop.setDeadline(self, loop.now + Int64(worker.running.settings.bodyTimeout))
+        return true
+    }
+
     override func timedOut() {
+        if isStillReading() { return }
         switch phase {
         case .handshake, .idle, .closing, .lingering, .tunnel: abort()
         case .head:

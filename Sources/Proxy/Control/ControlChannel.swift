@@ -78,7 +78,8 @@ public final class ControlChannel: EventHandler {
         do throws(ControlError) {
             let link = try ControlSocket.connect(to: path)
             let user = link.peer.user
-            guard user == geteuid() || user == 0, loop.add(self, descriptor: link.descriptor, events: .readable, edgeTriggered: false)
+            guard user == geteuid() || user == 0,
+                loop.add(self, descriptor: link.descriptor, events: .readable, edgeTriggered: false)
             else {
                 link.close()
                 throw .closed(EPERM)

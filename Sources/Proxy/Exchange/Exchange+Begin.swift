@@ -4,6 +4,7 @@ import Bytes
 import Engine
 import HTTP
 import Snapshot
+import Telemetry
 
 extension Exchange {
     /// The head is complete.
@@ -37,7 +38,7 @@ extension Exchange {
         keepsClient = false
         requestBodyDone = true
         requestBytes = request.wireCount
-        worker.counters.rejected[fault.rawValue] += 1
+        worker.metrics.reject(fault.rawValue)
         worker.writeRequestID(to: requestID)
         chain = nil
         setReply(fault.status)
@@ -123,7 +124,7 @@ extension Exchange {
     }
 
     private func refuseBody(_ fault: RequestFault) {
-        worker.counters.rejected[fault.rawValue] += 1
+        worker.metrics.reject(fault.rawValue)
         answer(fault.status, ErrorBody.defaultMessage(fault.status))
     }
 
@@ -131,7 +132,7 @@ extension Exchange {
     private func answerUnrouted(_ status: Int, _ message: StaticString) {
         let global = running.snapshot.globalChain
         chain = global >= 0 ? running.chains[global] : nil
-        worker.counters.unrouted += 1
+        worker.metrics.count(.unmatched)
         answer(status, message)
     }
 

@@ -4,6 +4,7 @@ import Bytes
 import Engine
 import HTTP
 import Snapshot
+import Telemetry
 
 extension Exchange {
     func startFilters() {
@@ -106,7 +107,7 @@ extension Exchange {
     }
 
     func failBody(_ fault: RequestFault) {
-        worker.counters.rejected[fault.rawValue] += 1
+        worker.metrics.reject(fault.rawValue)
         keepsClient = false
         _ = replyError(fault.status, Bytes(ErrorBody.defaultMessage(fault.status)))
         dropUpstream()

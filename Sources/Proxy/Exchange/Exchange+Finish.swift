@@ -13,6 +13,7 @@ extension Exchange {
         isLocalReply = true
         stage = .responding
         settleRequestBody()
+        if worker.isDraining { keepsClient = false }
         runResponseFilters()
         let out = worker.output
         out.clear()
@@ -121,12 +122,14 @@ extension Exchange {
             sample.upstreamMicroseconds = upstream >= 0 ? Int(upstream / 1000) : -1
             sample.kongMicroseconds = Int((forwardedAt > 0 ? forwardedAt - startedAt : total) / 1000)
             let slot = route >= 0 && running === worker.running ? worker.slot(of: route) : worker.unroutedSlot
-            metrics.record(slot, families, sample, consumer: consumerName)
+            if families.contains(.perConsumer), consumer >= 0 {
+                running.consumerNames[consumer].withBytes { metrics.record(slot, families, sample, consumer: $0) }
+            } else {
+                metrics.record(slot, families, sample)
+            }
         }
         if let lane = worker.lane { log(lane, now, aborted && status == 0 ? 499 : status) }
     }
-
-    private var consumerName: Bytes { .empty }
 
     private func log(_ lane: AccessLog.Lane, _ now: Int64, _ status: Int) {
         guard let peer = peer else { return }

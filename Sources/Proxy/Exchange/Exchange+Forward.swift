@@ -35,10 +35,14 @@ extension Exchange {
     private func connect(_ pool: UpstreamPool) {
         if let resting = pool.take() {
             upstream = resting
+            wasReused = true
+            worker.metrics.count(.upstreamReused)
             resting.reuse(for: self)
             sendHead(resting)
             return
         }
+        wasReused = false
+        worker.metrics.count(.upstreamOpened)
         let fresh = pool.make()
         upstream = fresh
         let timeout = running.snapshot.services[service].connectTimeout
@@ -173,14 +177,11 @@ extension Exchange {
             $0.state = .failed
             $0.code = UInt16(status)
         }
-        finishAttempt(event(of: failure))
+        // A kept connection that the peer closed while we chose it says nothing about the endpoint.
+        finishAttempt(wasReused && failure.isBrokenConnection ? .none : event(of: failure))
         if mayRetry(failure) { return attempt() }
-        upstreamErrors(failure)
+        worker.metrics.count(.upstreamFailures)
         answer(status, ErrorBody.defaultMessage(status))
-    }
-
-    private func upstreamErrors(_ failure: UpstreamFailure) {
-        worker.counters.upstreamFailures += 1
     }
 
     /// Only transport failures are tried again, within the service's retries and the cluster's budget;

@@ -10,7 +10,7 @@ extension Exchange {
     func clientReadable() {
         switch stage {
         case .collecting: collectMore()
-        case .forwarding, .responding: if !requestBodyDone { pumpRequestBody() }
+        case .forwarding, .responding: if !requestBodyDone, !upstreamStoppedReading { pumpRequestBody() }
         case .idle, .tunnel: break
         }
     }
@@ -19,9 +19,17 @@ extension Exchange {
     func upstreamWritable() {
         if requestBodyDone {
             if stage == .forwarding, let upstream { awaitResponse(upstream) }
-        } else {
+        } else if !upstreamStoppedReading {
             pumpRequestBody()
         }
+    }
+
+    /// The upstream takes no more, but has begun to answer: what is left of the request is dropped, and
+    /// the answer goes on. False if there is no answer.
+    func stopSending() -> Bool {
+        guard stage == .responding else { return false }
+        upstreamStoppedReading = true
+        return true
     }
 
     /// Moves body bytes until the client has none, or the upstream takes none.

@@ -135,7 +135,7 @@ extension Exchange {
         finishAttempt(.status(response.status), latency: latency)
         stage = .responding
         dropNamedResponseFields()
-        if !requestBodyDone { keepsClient = false }
+        if !requestBodyDone || worker.isDraining { keepsClient = false }
         switch response.framing {
         case .none, .untilClose, .chunked: responseBodyLeft = 0
         case .length(let n): responseBodyLeft = n

@@ -117,6 +117,7 @@ final class Exchange {
     var attempts = 0
     var hash: UInt32?
     var sentToUpstream = false
+    var wasReused = false
     var record = RequestRecord()
     var requestBytes = 0
     var responseBytes = 0
@@ -142,6 +143,8 @@ final class Exchange {
     var bodyFailed = false
     /// More bytes followed the body than the response announced: the connection cannot be trusted.
     var upstreamSentExtra = false
+    /// It answered and takes no more of the request.
+    var upstreamStoppedReading = false
 
     init(worker: Worker, running: RunningSnapshot) {
         self.worker = worker
@@ -205,6 +208,7 @@ final class Exchange {
         responseEnded = false
         bodyFailed = false
         upstreamSentExtra = false
+        upstreamStoppedReading = false
     }
 }
 

@@ -143,8 +143,11 @@ final class UpstreamConnection: StreamConnection {
     /// The exchange could not send: the peer may still have answered (an early 413, say), so what
     /// it sent is read before giving up.
     func writeFailed() {
-        if mayRead || peerFinished { exchange?.upstreamReadable() }
-        if phase == .active { fail(.write) }
+        // The failed write is often the first that is heard of it: the loop has not told yet.
+        mayRead = true
+        exchange?.upstreamReadable()
+        guard phase == .active else { return }
+        if exchange?.stopSending() != true { fail(.write) }
     }
 
     private func fail(_ failure: UpstreamFailure) {
@@ -239,4 +242,11 @@ enum UpstreamFailure {
     case reset
     /// It sent something that is no HTTP/1.1 response.
     case malformed(ResponseFault)
+
+    var isBrokenConnection: Bool {
+        switch self {
+        case .write, .closed, .reset: true
+        case .connect, .connectTimeout, .writeTimeout, .readTimeout, .malformed: false
+        }
+    }
 }

@@ -58,7 +58,8 @@ struct GatewayCheck: ParsableCommand {
             let name = { (route: Route) in route.name.isEmpty ? "\(route.id)" : route.name }
             return Diagnostic(
                 .warning, code: "K090", file: file, line: route.line, entity: "route \"\(name(route))\"",
-                message: "never answers: route \"\(name(other))\" takes every request that it matches (\(hidden.reason))",
+                message:
+                    "never answers: route \"\(name(other))\" takes every request that it matches (\(hidden.reason))",
                 remedy: "remove it, or give it a longer path, another matcher or a higher regex_priority")
         }
     }

@@ -44,7 +44,8 @@ struct GatewayUpgrade: ParsableCommand {
 
 /// Which gateway is meant.
 struct ControlTarget: ParsableArguments {
-    @Option(help: ArgumentHelp("The state directory that `gateway run` printed.", valueName: "dir"), completion: .directory)
+    @Option(
+        help: ArgumentHelp("The state directory that `gateway run` printed.", valueName: "dir"), completion: .directory)
     var stateDir: String
 
     /// Sends `command` and waits for its outcome.

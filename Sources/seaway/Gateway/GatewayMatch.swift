@@ -48,7 +48,8 @@ struct GatewayMatch: ParsableCommand {
 
     func validate() throws {
         if requests == nil, request.path == nil {
-            throw ValidationError("--path is missing: the path and query of the request, such as --path /orders?page=2.")
+            throw ValidationError(
+                "--path is missing: the path and query of the request, such as --path /orders?page=2.")
         }
         if requests != nil, request.path != nil {
             throw ValidationError("--path and --requests exclude each other.")
@@ -148,10 +149,13 @@ struct RequestOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The TLS server name.", valueName: "name"))
     var sni = ""
 
-    @Option(name: [.customShort("H"), .long], help: ArgumentHelp("A header. May be repeated.", valueName: "name:value"))
+    @Option(
+        name: [.customShort("H"), .long], help: ArgumentHelp("A header. May be repeated.", valueName: "name:value"))
     var header: [String] = []
 
-    @Option(help: ArgumentHelp("The port that the client connected to. (default: 8000, or 8443 for TLS)", valueName: "port"))
+    @Option(
+        help: ArgumentHelp("The port that the client connected to. (default: 8000, or 8443 for TLS)", valueName: "port")
+    )
     var port: Int?
 
     func validate() throws {

@@ -47,7 +47,8 @@ struct GatewayRun: ParsableCommand {
         }
         if plan.socketCount > ControlLimits.descriptors {
             throw ValidationError(
-                "workers × addresses is \(plan.socketCount); at most \(ControlLimits.descriptors) sockets are possible.")
+                "workers × addresses is \(plan.socketCount); at most \(ControlLimits.descriptors) sockets are possible."
+            )
         }
     }
 
@@ -59,7 +60,8 @@ struct GatewayRun: ParsableCommand {
 
     private func makePlan() -> GatewayPlan {
         GatewayPlan(
-            config: absolute(source.config), lenient: source.lenient, settings: settings.settings(in: currentDirectory()),
+            config: absolute(source.config), lenient: source.lenient,
+            settings: settings.settings(in: currentDirectory()),
             clientAuthorities: settings.clientCa.map(absolute), listeners: place.listeners,
             status: place.status == .off ? nil : place.status, workers: place.workers ?? GatewayPlan.defaultWorkers,
             stateDirectory: place.stateDir.map(absolute), watch: place.watch,

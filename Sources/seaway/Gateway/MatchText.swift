@@ -13,7 +13,9 @@ struct MatchText {
             if let value { lines.append("  \(name)\(String(repeating: " ", count: max(1, 10 - name.count)))\(value)") }
         }
         let colour: Console.Style = answer.status == 200 && answer.message.isEmpty ? .green : .yellow
-        line("answer", console.style(colour, answer.message.isEmpty ? "forwarded" : "\(answer.status) \(answer.message)"))
+        line(
+            "answer", console.style(colour, answer.message.isEmpty ? "forwarded" : "\(answer.status) \(answer.message)")
+        )
         line("route", answer.route)
         line("service", answer.service)
         line("upstream", answer.upstreamURI.map { "\(question.method) \($0)" })

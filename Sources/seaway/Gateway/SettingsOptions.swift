@@ -56,7 +56,7 @@ struct SettingsOptions: ParsableArguments {
         completion: .file())
     var clientCa: String?
 
-    @Option(help: ArgumentHelp("Largest request line.", valueName: "size"))
+    @Option(help: ArgumentHelp("Largest request line, and largest header line.", valueName: "size"))
     var requestLineLimit = ByteCount(bytes: defaults.requestLineLimit)
 
     @Option(help: ArgumentHelp("Largest request line and headers together.", valueName: "size"))
@@ -101,7 +101,8 @@ struct SettingsOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Open client connections for each worker.", valueName: "n"))
     var connectionLimit: Int = defaults.connectionLimit
 
-    @Option(help: ArgumentHelp("How long requests may finish when the gateway stops or is replaced.", valueName: "time"))
+    @Option(
+        help: ArgumentHelp("How long requests may finish when the gateway stops or is replaced.", valueName: "time"))
     var drainTimeout = TimeLimit(milliseconds: defaults.drainTimeout)
 
     func validate() throws {
@@ -124,7 +125,8 @@ struct SettingsOptions: ParsableArguments {
             ("connection-limit", connectionLimit, 1...10_000_000),
         ]
         for (flag, value, range) in ranges where !range.contains(value) {
-            throw ValidationError("--\(flag) must be between \(range.lowerBound) and \(range.upperBound), not \(value).")
+            throw ValidationError(
+                "--\(flag) must be between \(range.lowerBound) and \(range.upperBound), not \(value).")
         }
     }
 

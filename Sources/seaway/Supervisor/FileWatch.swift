@@ -56,13 +56,24 @@ final class FileWatch {
             let padded = rest[16..<16 + length]
             let name = padded.prefix(padded.firstIndex(of: 0) ?? length).string
             // Events were lost, or a directory went away: look.
-            if mask & (UInt32(IN_Q_OVERFLOW) | UInt32(IN_IGNORED) | UInt32(IN_DELETE_SELF) | UInt32(IN_MOVE_SELF)) != 0 {
+            if mask & (UInt32(IN_Q_OVERFLOW) | UInt32(IN_IGNORED) | UInt32(IN_DELETE_SELF) | UInt32(IN_MOVE_SELF)) != 0
+            {
                 concerned = true
             }
-            if let directory = watches[watch], names[directory]?.contains(name) == true { concerned = true }
+            if let directory = watches[watch], names[directory]?.contains(name) == true {
+                // A file that was just made is empty: its content is announced when it is closed.
+                concerned = concerned || mask & UInt32(IN_CREATE) == 0 || Self.isLink(directory + "/" + name)
+            }
             rest = rest.dropFirst(16 + length)
         }
         return concerned
+    }
+
+    /// A symbolic link, or a second name of a file that was there before.
+    private static func isLink(_ path: String) -> Bool {
+        var info = stat()
+        guard unsafe lstat(path, &info) == 0 else { return false }
+        return info.st_mode & UInt32(S_IFMT) == UInt32(S_IFLNK) || info.st_nlink > 1
     }
 
     /// Walks the path as the kernel would, noting each link and the directory it stands in.

@@ -27,7 +27,9 @@ struct ListeningSockets {
         var spare = Array(zip(held.sockets, held.descriptors))
         do {
             for listener in plan.listeners {
-                try add(.gateway, listener.place, tls: listener.tls, count: plan.workers, from: &spare, flag: listener.tls ? "--https" : "--http")
+                try add(
+                    .gateway, listener.place, tls: listener.tls, count: plan.workers, from: &spare,
+                    flag: listener.tls ? "--https" : "--http")
             }
             if let status = plan.status {
                 try add(.status, status, tls: false, count: 1, from: &spare, flag: "--status")
@@ -88,7 +90,9 @@ struct ListeningSockets {
             rest.removeAll { fits($0) && $0.port == port }
             return workers.isSuperset(of: 0..<count)
         }
-        for listener in plan.listeners where !take(.gateway, listener.place, listener.tls, plan.workers) { return false }
+        for listener in plan.listeners where !take(.gateway, listener.place, listener.tls, plan.workers) {
+            return false
+        }
         if let status = plan.status, !take(.status, status, false, 1) { return false }
         return rest.isEmpty && descriptors.count == sockets.count
     }
@@ -102,8 +106,10 @@ struct ListeningSockets {
         var address = sockaddr_storage()
         guard let ip = IPAddress(place.address) else { throw Failure("\(place) is no address") }
         let port = UInt16(clamping: place.port)
-        let length = unsafe ip.isIPv6
-            ? sys_make_address6(&address, ip.high, ip.low, port) : sys_make_address4(&address, UInt32(truncatingIfNeeded: ip.low), port)
+        let length =
+            unsafe ip.isIPv6
+            ? sys_make_address6(&address, ip.high, ip.low, port)
+            : sys_make_address4(&address, UInt32(truncatingIfNeeded: ip.low), port)
         func open(reusePort: Bool, listening: Bool) throws(Failure) -> Int32 {
             let socket = sys_socket(ip.isIPv6 ? AF_INET6 : AF_INET, Int32(SOCK_STREAM.rawValue))
             guard socket >= 0 else { throw Failure("cannot make a socket: \(errorText(sys_errno()))") }

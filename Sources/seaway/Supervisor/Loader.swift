@@ -114,7 +114,8 @@ final class Loader: Sendable {
         var result = LoadResult(diagnostics: loaded.diagnostics, source: loaded.source)
         if let snapshot = loaded.snapshot {
             result.body = snapshot.wire
-            result.summary = counted(snapshot.routes.count, "route") + ", " + counted(snapshot.services.count, "service")
+            result.summary =
+                counted(snapshot.routes.count, "route") + ", " + counted(snapshot.services.count, "service")
         }
         result.milliseconds = Double(sys_monotonic_nanoseconds() - requestedAt) / 1e6
         return result

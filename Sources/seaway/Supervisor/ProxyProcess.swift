@@ -52,7 +52,8 @@ final class ProxyProcess {
         }
         defer { _ = sys_close(lock) }
         var arguments = [
-            plan.proxy, "--control", directory.controlPath, "--workers", "\(plan.workers)", "--state-dir", directory.path,
+            plan.proxy, "--control", directory.controlPath, "--workers", "\(plan.workers)", "--state-dir",
+            directory.path,
         ]
         if !plan.settings.resolvers.isEmpty {
             arguments += ["--resolver", plan.settings.resolvers.joined(separator: ",")]
@@ -71,7 +72,7 @@ final class ProxyProcess {
     private static func spawn(_ arguments: [String], inheriting descriptor: Int32) -> Int32 {
         var pointers: [UnsafeMutablePointer<CChar>?] = unsafe arguments.map { unsafe strdup($0) }
         unsafe pointers.append(nil)
-        defer { for unsafe pointer in unsafe pointers { unsafe free(pointer) } }
+        defer { while let pointer = unsafe pointers.popLast() { unsafe free(pointer) } }
         return unsafe sys_spawn(arguments[0], &pointers, descriptor)
     }
 }

@@ -29,7 +29,8 @@ final class StateDirectory {
         let lockPath = path + "/supervisor.lock"
         lock = unsafe sys_open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard lock >= 0 else {
-            throw Failure("cannot open \(lockPath): \(errorText(sys_errno()))\nGive another directory with --state-dir.")
+            throw Failure(
+                "cannot open \(lockPath): \(errorText(sys_errno()))\nGive another directory with --state-dir.")
         }
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
             let holder = Self.holder(of: path)
@@ -94,7 +95,8 @@ final class StateDirectory {
         for part in path.split(separator: "/") {
             made += "/" + part
             if unsafe mkdir(made, 0o700) != 0, sys_errno() != EEXIST {
-                throw Failure("cannot make \(made): \(errorText(sys_errno()))\nGive another directory with --state-dir.")
+                throw Failure(
+                    "cannot make \(made): \(errorText(sys_errno()))\nGive another directory with --state-dir.")
             }
         }
         var info = stat()
@@ -120,7 +122,9 @@ final class StateDirectory {
         let leaf = "seaway/" + String(repeating: "0", count: 16 - digits.count) + digits
         var bases: [String] = []
         if let base = Environment.value("XDG_STATE_HOME"), base.hasPrefix("/") { bases.append(base) }
-        if let home = Environment.value("HOME"), home.hasPrefix("/"), home != "/" { bases.append(home + "/.local/state") }
+        if let home = Environment.value("HOME"), home.hasPrefix("/"), home != "/" {
+            bases.append(home + "/.local/state")
+        }
         for base in bases {
             let path = base + "/" + leaf
             do {

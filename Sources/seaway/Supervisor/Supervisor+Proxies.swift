@@ -39,7 +39,7 @@ extension Supervisor {
                 strangers.removeAll { $0.link === link }
                 waiters.append((link, command))
                 switch command {
-                case .reload: requestLoad(onlyIfChanged: false)
+                case .reload: requestLoad()
                 case .upgrade: upgrade()
                 }
                 return
@@ -60,7 +60,8 @@ extension Supervisor {
     }
 
     /// Finds out whose connection this is.
-    private func introduce(_ link: ControlLink, _ hello: Hello, _ descriptors: [Int32]) throws(Failure) -> ProxyProcess? {
+    private func introduce(_ link: ControlLink, _ hello: Hello, _ descriptors: [Int32]) throws(Failure) -> ProxyProcess?
+    {
         let pid = link.peer.pid
         if let known = proxies.first(where: { $0.pid == pid }) {
             known.link?.close()
@@ -186,7 +187,8 @@ extension Supervisor {
                 loader.submit(.store(wanted.snapshot, path: directory.snapshotPath))
                 let took = String(Double((now - wanted.requestedAt) / 100_000) / 10)
                 if announced { console.event("revision \(revision) is in effect after \(took) ms: \(wanted.summary)") }
-                answer(.reload, succeeded: true, "revision \(revision) is in effect after \(took) ms: \(wanted.summary)")
+                answer(
+                    .reload, succeeded: true, "revision \(revision) is in effect after \(took) ms: \(wanted.summary)")
             }
         } else {
             send(to: proxy)
@@ -259,7 +261,8 @@ extension Supervisor {
             let status = sys_reap(Int32(clamping: proxy.pid))
             guard status >= 0 else { continue }
             let signal = status & 0x7F
-            try processEnded(proxy, signal == 0 ? "ended with exit code \(status >> 8 & 0xFF)" : "was killed by signal \(signal)")
+            try processEnded(
+                proxy, signal == 0 ? "ended with exit code \(status >> 8 & 0xFF)" : "was killed by signal \(signal)")
         }
     }
 
@@ -279,7 +282,18 @@ extension Supervisor {
         case .incoming: try startFailed(proxy, how)
         case .current:
             console.error("proxy \(proxy.pid) \(how)")
-            if incoming == nil { try startProxy() }
+            if incoming == nil { restart() }
+        }
+    }
+
+    /// Starts a proxy in the place of one that served. What fails now may work in a moment (a package
+    /// is being installed), so it is tried until it does.
+    private func restart() {
+        do throws(Failure) {
+            try startProxy()
+        } catch {
+            console.error(error.message)
+            startAt = now + Self.second
         }
     }
 
@@ -338,7 +352,7 @@ extension Supervisor {
             if proxy.role == .incoming { console.error("proxy \(proxy.pid) took too long to start") }
             proxy.signal(SIGKILL)
         }
-        if let startAt, startAt <= now { try startProxy() }
+        if let startAt, startAt <= now { restart() }
         switch phase {
         case .adopting(let deadline) where deadline <= now:
             console.event("a proxy of an earlier supervisor lives but does not answer: starting another")

@@ -64,7 +64,8 @@ final class Supervisor {
     var lastRevision: UInt64 = 1
     private var listener: Int32 = -1
     private var signals: Int32 = -1
-    private var lastSource: [UInt8] = []
+    /// Digest of the file that was read last.
+    private var lastSource: UInt64 = 0
 
     static let second: Int64 = 1_000_000_000
     var now: Int64 { sys_monotonic_nanoseconds() }
@@ -86,8 +87,12 @@ final class Supervisor {
         }
         wanted.body = body
         wanted.summary = result.summary
-        lastSource = result.source
+        lastSource = Self.digest(result.source)
+        // The decoded model of a large file is garbage by now: give it back.
+        _ = malloc_trim(0)
     }
+
+    private static func digest(_ bytes: [UInt8]) -> UInt64 { bytes.withBytes { $0.hash64(seed: 1) } }
 
     /// What the configuration is read with, for the addresses really listened on.
     func input() throws(Failure) -> PipelineInput {
@@ -189,7 +194,9 @@ final class Supervisor {
             if let link = proxy.link { add(link.descriptor, .proxy(proxy), writing: link.wantsWrite) }
             add(proxy.ended, .process(proxy))
         }
-        for stranger in strangers { add(stranger.link.descriptor, .stranger(stranger.link), writing: stranger.link.wantsWrite) }
+        for stranger in strangers {
+            add(stranger.link.descriptor, .stranger(stranger.link), writing: stranger.link.wantsWrite)
+        }
 
         let wait = patience()
         let count = entries.count
@@ -220,7 +227,7 @@ final class Supervisor {
             while case let number = sys_signalfd_next(signals), number != 0 { try received(signal: number) }
         case .listener: acceptConnections()
         case .watch:
-            if watch?.changed() == true { requestLoad(onlyIfChanged: true) }
+            if watch?.changed() == true { requestLoad() }
         case .loader: takeLoaded()
         case .proxy(let proxy):
             if writable { proxy.link?.flush() }
@@ -234,7 +241,7 @@ final class Supervisor {
 
     private func received(signal number: Int32) throws(Failure) {
         switch number {
-        case SIGHUP: requestLoad(onlyIfChanged: false)
+        case SIGHUP: requestLoad()
         case SIGUSR1: for proxy in proxies { proxy.link?.send(.reopenLogs) }
         case SIGUSR2: upgrade()
         case SIGCHLD: try reap()
@@ -262,7 +269,7 @@ final class Supervisor {
     // MARK: - Reload
 
     /// Reads the configuration again, in the background.
-    func requestLoad(onlyIfChanged: Bool) {
+    func requestLoad() {
         guard case .running = phase else { return }
         guard !loading else {
             loadAgain = true
@@ -289,20 +296,23 @@ final class Supervisor {
         }
         if loadAgain, !loading {
             loadAgain = false
-            requestLoad(onlyIfChanged: false)
+            requestLoad()
         }
     }
 
     private func loaded(_ result: LoadResult) {
         // An editor may save in several steps, and each of them wakes us: say the same thing once.
-        let isRepeated = result.source == lastSource && waiters.isEmpty
-        lastSource = result.source
+        let digest = Self.digest(result.source)
+        let isRepeated = digest == lastSource && waiters.isEmpty
+        lastSource = digest
         if !isRepeated { Report(console: console).print(result.diagnostics, source: result.source) }
         guard let body = result.body else {
             if !isRepeated {
                 console.event("\(plan.config) cannot be used: revision \(wanted.revision) stays in effect")
             }
-            answer(.reload, succeeded: false, Report(console: Console(colour: false)).text(result.diagnostics, source: result.source))
+            answer(
+                .reload, succeeded: false,
+                Report(console: Console(colour: false)).text(result.diagnostics, source: result.source))
             return
         }
         guard body != wanted.body else {
