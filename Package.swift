@@ -50,7 +50,6 @@ let package = Package(
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
         .systemLibrary(name: "CCAres", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
-        .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
 
         // Shared by both planes.
         module("Bytes", ["CSystem"]),
@@ -68,7 +67,7 @@ let package = Package(
         module("Telemetry", ["Bytes", "HTTP", "Snapshot", "CSystem"]),
         module(
             "Proxy",
-            ["Bytes", "Snapshot", "Engine", "HTTP", "Telemetry", "CSystem", "COpenSSL", "CJansson", "CPCRE2"]),
+            ["Bytes", "Snapshot", "Engine", "HTTP", "Telemetry", "CSystem", "COpenSSL", "CPCRE2"]),
 
         .executableTarget(
             name: "seaway",
