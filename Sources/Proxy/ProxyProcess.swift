@@ -70,6 +70,7 @@ public final class ProxyProcess: ControlOwner {
     public func run() -> Int32 {
         directory.publish = { [unowned self] update in self.tell(.endpoints(update)) }
         reports.attach(to: loop) { [unowned self] report in self.take(report) }
+        watchSignals()
         let channel = ControlChannel(loop: loop, path: options.control, owner: self)
         self.channel = channel
         channel.start()
@@ -77,6 +78,21 @@ public final class ProxyProcess: ControlOwner {
         log?.close()
         return 0
     }
+
+    /// A service manager may send SIGTERM to every process of the service at once: what was begun is
+    /// finished all the same.
+    private func watchSignals() {
+        let descriptor = sys_signals_as_descriptor(1 << UInt64(SIGTERM) | 1 << UInt64(SIGINT))
+        guard descriptor >= 0 else { return }
+        let watcher = SignalWatcher { [unowned self] number in
+            guard number == SIGTERM || number == SIGINT else { return }
+            self.drain(timeout: self.running?.settings.drainTimeout ?? 1, idle: 0)
+        }
+        signals = watcher
+        _ = loop.add(watcher, descriptor: descriptor, events: .readable, edgeTriggered: false)
+    }
+
+    private var signals: SignalWatcher?
 
     private func tell(_ message: WorkerMessage) {
         for mailbox in mailboxes { mailbox.send(message) }
@@ -340,6 +356,15 @@ private final class Ticker: EventHandler {
 
     func start() { loop.setDeadline(self, loop.now + interval) }
     override func timedOut() { if tick() { start() } }
+}
+
+private final class SignalWatcher: EventHandler {
+    private let received: (Int32) -> Void
+    init(_ received: @escaping (Int32) -> Void) { self.received = received }
+
+    override func ready(_ events: Readiness) {
+        while case let number = sys_signalfd_next(descriptor), number != 0 { received(number) }
+    }
 }
 
 private final class DrainTimer: EventHandler {
