@@ -109,9 +109,13 @@ extension Exchange {
     func failBody(_ fault: RequestFault) {
         worker.metrics.reject(fault.rawValue)
         keepsClient = false
-        _ = replyError(fault.status, Bytes(ErrorBody.defaultMessage(fault.status)))
+        // In the middle of a response there is no second one to give.
+        if stage == .responding {
+            client?.abort()
+            return
+        }
         dropUpstream()
-        sendReply()
+        answerDefault(fault.status)
     }
 
     /// `100 Continue`, once, as soon as we want the body.

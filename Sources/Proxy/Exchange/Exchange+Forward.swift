@@ -174,7 +174,7 @@ extension Exchange {
         finishAttempt(wasReused && failure.isBrokenConnection ? .none : event(of: failure))
         if mayRetry(failure) { return attempt() }
         worker.metrics.count(.upstreamFailures)
-        answer(status, ErrorBody.defaultMessage(status))
+        answerDefault(status)
     }
 
     /// Only transport failures are tried again, within the service's retries and the cluster's budget;

@@ -34,7 +34,8 @@ extension Exchange {
 
     /// Moves body bytes until the client has none, or the upstream takes none.
     func pumpRequestBody() {
-        guard let client, let upstream else { return }
+        // While the connection is being made the client may send more: the head goes first.
+        guard let client, let upstream, sentToUpstream else { return }
         while !requestBodyDone {
             if upstream.pendingOutput >= Buffer.standardCapacity {
                 let timeout = running.snapshot.services[service].writeTimeout
