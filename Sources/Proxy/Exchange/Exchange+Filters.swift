@@ -89,7 +89,6 @@ extension Exchange {
                 requestBodyDone = true
                 return .taken
             case .data(let n):
-                guard out.count + n <= running.settings.bodyBuffer + Buffer.standardCapacity else { return .needsMore }
                 out.append(source.readable.prefix(n))
                 source.consume(n)
                 requestBytes += n
@@ -109,6 +108,11 @@ extension Exchange {
     func failBody(_ fault: RequestFault) {
         worker.metrics.reject(fault.rawValue)
         keepsClient = false
+        // An answer is on its way already, and another has no place in it: all that is left is to break off.
+        if stage == .responding {
+            client?.abort()
+            return
+        }
         _ = replyError(fault.status, Bytes(ErrorBody.defaultMessage(fault.status)))
         dropUpstream()
         sendReply()

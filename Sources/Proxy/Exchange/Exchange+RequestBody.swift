@@ -35,6 +35,7 @@ extension Exchange {
     /// Moves body bytes until the client has none, or the upstream takes none.
     func pumpRequestBody() {
         guard let client, let upstream else { return }
+        var budget = ClientConnection.readsPerTurn
         while !requestBodyDone {
             if upstream.pendingOutput >= Buffer.standardCapacity {
                 let timeout = running.snapshot.services[service].writeTimeout
@@ -54,6 +55,12 @@ extension Exchange {
                 worker.loop.setDeadline(client, worker.loop.now + Int64(running.settings.bodyTimeout))
                 worker.loop.setDeadline(upstream, .max)
                 return
+            }
+            budget -= 1
+            if budget == 0 {
+                worker.loop.setDeadline(client, worker.loop.now + Int64(running.settings.bodyTimeout))
+                worker.loop.setDeadline(upstream, .max)
+                return worker.loop.callAgain(client)
             }
             switch client.receiveBody() {
             case .bytes, .wouldBlock: continue
