@@ -61,6 +61,9 @@ test-strict: # raw sockets against the built gateway: request and response frami
 test-corpora: # every input that ever mattered to a parser
 	@SWIFT="$(SWIFT)" Fuzz/run.sh all replay
 
+test-scenario: # real clients and upstreams around the built gateway, topic by topic
+	$(PYTHON) Tests/Scenario/run.py
+
 bench: ## compare with nginx, HAProxy and Envoy (BENCH="--only small --quick")
 	@scripts/deps.sh all
 	@$(MAKE) --no-print-directory release

@@ -49,14 +49,12 @@ def markdown_table(header: list, rows: list) -> str:
 
 
 def plugin_rows(cases: dict) -> list:
-    base = cases.get("small-64", {}).get("proxies", {}).get("seaway")
     rows = []
     for name, result in cases.items():
-        v = result["proxies"].get("seaway")
-        if not v or not (name.startswith("plugin-") or name in ("bare", "no-log")):
-            continue
-        added = f"{v['cpu_us'] - base['cpu_us']:+.2f}" if base else "–"
-        rows.append([name.removeprefix("plugin-"), f"{v['cpu_us']:.2f}", added, f"{v['per_second']:,.0f}"])
+        v, base = result["proxies"].get("seaway"), result["proxies"].get("without")
+        if v and base and name != "routes-growth":
+            rows.append([name.removeprefix("plugin-"), f"{base['cpu_us']:.2f}", f"{v['cpu_us']:.2f}",
+                         f"{v['cpu_us'] - base['cpu_us']:+.2f}", f"{v['per_second']:,.0f}"])
     return rows
 
 
@@ -73,6 +71,10 @@ def markdown(stored: dict) -> str:
         "*Ratio* is the CPU per request against the better of nginx and HAProxy in the same run: below 1 is cheaper.",
         "",
     ]
+    disturbed = [n for n, r in stored["cases"].items() if any(v.get("disturbed", 0) > 0.05 for v in r["proxies"].values())]
+    if disturbed:
+        text += [f"**Other programs took part of the proxy's core during {', '.join(disturbed)}**: read those as ratios, and",
+                 "repeat them on an idle machine.", ""]
     for name, result in stored["cases"].items():
         if name.startswith("plugin-") or name in ("bare", "no-log"):
             continue
@@ -81,7 +83,7 @@ def markdown(stored: dict) -> str:
     rows = plugin_rows(stored["cases"])
     if rows:
         text += ["## What each plugin adds", "", "Small responses over 64 connections, access log and metrics on, against "
-                 "the same without the plugin. *bare* has neither log nor metrics.", "",
-                 markdown_table(["plugin", "CPU µs/request", "added µs", "requests/s"], rows)]
+                 "the same without the plugin in turns. *bare* has neither log nor metrics, *no-log* no log.", "",
+                 markdown_table(["plugin", "µs without", "µs with", "added µs", "requests/s"], rows)]
     text += ["", NOTES.read_text().rstrip(), ""]
     return "\n".join(text)

@@ -12,7 +12,7 @@ import sys
 # Shared libraries that seaway-proxy may need at run time. The Swift runtime is linked in.
 PROXY_LIBRARIES = {
     "libc", "libm", "libstdc++", "libgcc_s", "ld-linux-x86-64", "ld-linux-aarch64", "libpthread", "libdl",
-    "libssl", "libcrypto", "libpcre2-8", "libcares", "libjansson", "libnghttp2", "libz",
+    "libssl", "libcrypto", "libpcre2-8", "libcares", "libnghttp2", "libz",
 }
 # Bytes on disk, debug information left out. Raise one only with the reason in the commit.
 STRIPPED_LIMIT = {"seaway-proxy": 16_000_000, "seaway": 70_000_000}

@@ -5,7 +5,7 @@ set -euo pipefail
 
 swift_wanted=6.3
 building=(build-essential pkg-config git curl ca-certificates python3
-    libssl-dev libpcre2-dev libc-ares-dev libyaml-dev libjansson-dev libnghttp2-dev zlib1g-dev)
+    libssl-dev libpcre2-dev libc-ares-dev libyaml-dev libnghttp2-dev zlib1g-dev)
 testing=(nginx-light haproxy wrk nghttp2-client apache2-utils prometheus openssl python3-venv python3-yaml util-linux)
 # Packages whose daemon would start by itself after the install.
 daemons=(nginx haproxy prometheus)

@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "HTTP": {"Bytes", "Synchronization", "CNghttp2"},
     "Telemetry": SYSTEM | {"Bytes", "HTTP", "Snapshot", "CSystem"},
     "Proxy": SYSTEM | {
-        "Bytes", "Snapshot", "Engine", "HTTP", "Telemetry", "CSystem", "COpenSSL", "CJansson", "CPCRE2", "CCAres",
+        "Bytes", "Snapshot", "Engine", "HTTP", "Telemetry", "CSystem", "COpenSSL", "CPCRE2", "CCAres",
     },
     "seaway-proxy": SYSTEM | {"Proxy", "Engine", "HTTP", "Snapshot", "Telemetry", "Bytes", "CSystem", "COpenSSL"},
 }

@@ -96,6 +96,22 @@ public final class Buffer {
         tail += n
     }
 
+    /// `name: value CRLF`.
+    public func appendField(_ name: Bytes, _ value: Bytes) {
+        reserve(name.count + value.count + 4)
+        var at = unsafe base + tail
+        unsafe at.copyMemory(from: name.base, byteCount: name.count)
+        unsafe at += name.count
+        unsafe at.storeBytes(of: 0x3A, as: UInt8.self)
+        unsafe (at + 1).storeBytes(of: 0x20, as: UInt8.self)
+        unsafe at += 2
+        unsafe at.copyMemory(from: value.base, byteCount: value.count)
+        unsafe at += value.count
+        unsafe at.storeBytes(of: 0x0D, as: UInt8.self)
+        unsafe (at + 1).storeBytes(of: 0x0A, as: UInt8.self)
+        tail += name.count + value.count + 4
+    }
+
     @inlinable @inline(__always)
     public func append(_ text: StaticString) { append(Bytes(text)) }
 

@@ -150,6 +150,16 @@ struct FieldNameTable: Sendable {
     }
 }
 
+/// A set of known names.
+public struct FieldNameSet: Sendable {
+    private let bits: UInt64
+
+    public init(_ names: [FieldName]) { bits = names.reduce(0) { $0 | 1 << UInt64($1.rawValue) } }
+
+    @inline(__always)
+    func contains(_ name: FieldName) -> Bool { bits >> UInt64(name.rawValue) & 1 == 1 }
+}
+
 /// A field name prepared for look-ups: the name as configured and, if the proxy knows it, its number.
 public struct FieldKey: Sendable {
     public let id: FieldName

@@ -95,12 +95,17 @@ enum FieldParser {
         let highs: UInt64 = 0x8080_8080_8080_8080
         while i + 8 <= count {
             let word = bytes.load64(i)
-            // A byte below 0x20, or equal to 0x7F; HTAB is sorted out below.
+            // A byte below 0x20, or equal to 0x7F. Borrows may flag bytes after the first, never before it.
             let low = (word &- ones &* 0x20) & ~word & highs
             let del = word ^ (ones &* 0x7F)
-            let isDel = (del &- ones) & ~del & highs
-            if low | isDel != 0 { break }
-            i += 8
+            let flagged = low | (del &- ones) & ~del & highs
+            if flagged == 0 {
+                i += 8
+                continue
+            }
+            i += flagged.trailingZeroBitCount >> 3
+            guard bytes[i] == 0x09 else { return i }
+            i += 1
         }
         while i < count {
             let byte = bytes[i]
@@ -112,6 +117,8 @@ enum FieldParser {
 
     /// Reads the comma-separated tokens of a `Connection` field.
     static func connectionOptions(_ value: Bytes) -> ConnectionOptions? {
+        if value == "keep-alive" { return .keepAlive }
+        if value == "close" { return .close }
         var options: ConnectionOptions = []
         var start = 0
         while start <= value.count {

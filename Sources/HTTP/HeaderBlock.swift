@@ -228,14 +228,18 @@ public final class HeaderBlock {
         add(key, value)
     }
 
-    /// Writes `Name: value CRLF` for each field that is left.
-    public func write(to out: Buffer) {
-        for index in 0..<count where fields[index].flags & 2 == 0 {
+    /// Writes `Name: value CRLF` for each field that is left and not in `skipped`.
+    public func write(to out: Buffer, except skipped: FieldNameSet = FieldNameSet([])) {
+        guard count > 0 else { return }
+        let source = source
+        let edits = edits
+        for index in 0..<count {
             let field = fields[index]
-            out.append(name(field))
-            out.append(": ")
-            out.append(value(field))
-            out.append("\r\n")
+            if field.flags & 2 != 0 || skipped.contains(field.id) { continue }
+            guard let holder = field.flags & 1 != 0 ? edits : source else { continue }
+            out.appendField(
+                holder.bytes(at: Int(field.nameOffset), count: Int(field.nameCount)),
+                holder.bytes(at: Int(field.valueOffset), count: Int(field.valueCount)))
         }
     }
 }

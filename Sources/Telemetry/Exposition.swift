@@ -224,8 +224,9 @@ public struct Exposition {
         var started = false
         let bounds = family.bounds
         for group in groups where group.consumer.isEmpty {
-            let rows = group.members.compactMap(\.latencyCells)
-            let cells = (0...bounds.count).map { i in rows.reduce(0) { $0 + $1.load(family.base + i) } }
+            let cells = (0...bounds.count).map { i in
+                group.members.reduce(0) { $0 + $1.observed(family, bucket: i) }
+            }
             let total = cells.reduce(0, +)
             if total == 0 || out.isFull(&omitted) { continue }
             if !started { out.family(family.name, "histogram", family.help) }
@@ -242,7 +243,7 @@ public struct Exposition {
             out.open(family.name, "_sum")
             out.labels(group.routeLabels)
             out.label("workspace", "default")
-            out.close(thousandths: rows.reduce(0) { $0 + $1.load(family.base + bounds.count + 1) })
+            out.close(thousandths: group.members.reduce(0) { $0 + $1.sum(family) })
             out.open(family.name, "_count")
             out.labels(group.routeLabels)
             out.label("workspace", "default")

@@ -12,16 +12,21 @@ enum LatencyFamily: Int, CaseIterable {
         }
     }
 
-    /// Place of the family's cells in a row: its buckets, one for `+Inf`, then the sum in microseconds.
-    var base: Int {
+    /// Place of a bucket's cell in a series' row; the one past the last bound is `+Inf`. The first
+    /// buckets, where nearly everything falls, lie together with the sums: see `RouteSeries`.
+    @inline(__always)
+    func cell(_ bucket: Int) -> Int {
+        if bucket == 0 { return RouteSeries.firstBuckets + rawValue }
         switch self {
-        case .kong: 0
-        case .upstream: 19
-        case .request: 34
+        case .kong: return RouteSeries.otherBuckets + bucket - 1
+        case .upstream: return RouteSeries.otherBuckets + 17 + bucket - 1
+        case .request: return RouteSeries.otherBuckets + 17 + 13 + bucket - 1
         }
     }
 
-    static let cellCount = 49
+    /// Place of the family's sum, in microseconds.
+    @inline(__always)
+    var sum: Int { RouteSeries.sums + rawValue }
 
     /// The first bucket that holds a latency. Compiled to comparisons; no table is read.
     @inline(__always)
@@ -71,12 +76,5 @@ enum LatencyFamily: Int, CaseIterable {
         case ...60_000_000: 12
         default: 13
         }
-    }
-
-    @inline(__always)
-    func observe(_ microseconds: Int, in cells: Cells) {
-        guard microseconds >= 0 else { return }
-        cells.add(base + bucket(microseconds), 1)
-        cells.add(base + (self == .kong ? 18 : 14), microseconds)
     }
 }

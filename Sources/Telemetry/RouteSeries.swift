@@ -12,56 +12,100 @@ final class RouteSeries: @unchecked Sendable {
     /// The series made after this one; set once, by the worker.
     let next = AtomicLazyReference<RouteSeries>()
 
+    // A row is one line of 512 bytes; what a usual request touches is its first 80.
+    static let codes = 0
+    static let bandwidth = 2
+    static let sums = 4
+    static let firstBuckets = 7
+    /// Further codes: `codeCount - 1` pairs of key and count.
+    static let otherCodes = 10
+    static let otherBuckets = 16
+    static let width = 64
+    private static let codeCount = 4
+
     static let ingress = 0
     static let egress = 1
     /// Set in every key of a code, so that none is 0, which means free.
     private static let used = 1 << 16
-    private let bandwidth = Cells(2)
-    private let codes = CodeCells()
-    private var latencies: Cells?
-    private let publishedLatencies = AtomicLazyReference<Cells>()
+    private let slab: CellSlab
+    private let row: Int
+    /// Codes past the first four.
+    private let more = AtomicLazyReference<CodeCells>()
 
-    init(routeLabels: [UInt8], consumer: [UInt8] = []) {
+    init(routeLabels: [UInt8], consumer: [UInt8] = [], slab: CellSlab, row: Int) {
         self.routeLabels = routeLabels
         self.consumer = consumer
+        self.slab = slab
+        self.row = row
     }
 
     // MARK: The worker's side
 
+    /// Counts in a row of `slab` without touching the series itself. True if the code has its place there.
     @inline(__always)
-    func count(code: Int, fromService: Bool) { codes.add(Self.used | code << 1 | (fromService ? 1 : 0)) }
-
-    @inline(__always)
-    func count(ingress: Int, egress: Int) {
-        if ingress > 0 { bandwidth.add(Self.ingress, ingress) }
-        if egress > 0 { bandwidth.add(Self.egress, egress) }
+    static func count(code: Int, fromService: Bool, in slab: CellSlab, _ row: Int) -> Bool {
+        let key = key(code, fromService)
+        var i = 0
+        while i < codeCount {
+            let at = i == 0 ? codes : otherCodes + 2 * (i - 1)
+            let seen = slab.load(row, at)
+            if seen == key {
+                slab.add(row, at + 1, 1)
+                return true
+            }
+            if seen == 0 {
+                // The count first: a reader that sees the key sees the count.
+                slab.add(row, at + 1, 1)
+                slab.store(row, at, key)
+                return true
+            }
+            i += 1
+        }
+        return false
     }
 
     @inline(__always)
-    func observe(kong: Int, upstream: Int, request: Int) {
-        let cells = latencies ?? makeLatencies()
-        LatencyFamily.kong.observe(kong, in: cells)
-        LatencyFamily.upstream.observe(upstream, in: cells)
-        LatencyFamily.request.observe(request, in: cells)
+    private static func key(_ code: Int, _ fromService: Bool) -> Int { used | code << 1 | (fromService ? 1 : 0) }
+
+    /// Counts a code that has no place in the row.
+    func countMore(code: Int, fromService: Bool) {
+        (more.load() ?? more.storeIfNil(CodeCells())).add(Self.key(code, fromService))
     }
 
-    @inline(never)
-    private func makeLatencies() -> Cells {
-        let cells = publishedLatencies.storeIfNil(Cells(LatencyFamily.cellCount))
-        latencies = cells
-        return cells
+    @inline(__always)
+    static func count(ingress: Int, egress: Int, in slab: CellSlab, _ row: Int) {
+        if ingress > 0 { slab.add(row, bandwidth + Self.ingress, ingress) }
+        if egress > 0 { slab.add(row, bandwidth + Self.egress, egress) }
+    }
+
+    @inline(__always)
+    static func observe(_ family: LatencyFamily, _ microseconds: Int, in slab: CellSlab, _ row: Int) {
+        guard microseconds >= 0 else { return }
+        slab.add(row, family.cell(family.bucket(microseconds)), 1)
+        slab.add(row, family.sum, microseconds)
     }
 
     // MARK: The reader's side
 
-    func bytes(_ direction: Int) -> Int { bandwidth.load(direction) }
+    func bytes(_ direction: Int) -> Int { slab.load(row, Self.bandwidth + direction) }
 
     /// Calls `body` with status code, whether the service answered, and the count.
     func forEachCode(_ body: (Int, Bool, Int) -> Void) {
-        codes.forEach { key, count in body((key & ~Self.used) >> 1, key & 1 == 1, count) }
+        func tell(_ key: Int, _ count: Int) { body((key & ~Self.used) >> 1, key & 1 == 1, count) }
+        for i in 0..<Self.codeCount {
+            let at = i == 0 ? Self.codes : Self.otherCodes + 2 * (i - 1)
+            let key = slab.load(row, at)
+            if key == 0 { return }
+            tell(key, slab.load(row, at + 1))
+        }
+        more.load()?.forEach(tell)
     }
 
-    var latencyCells: Cells? { publishedLatencies.load() }
+    /// Observations in a bucket of a family, not cumulated.
+    func observed(_ family: LatencyFamily, bucket: Int) -> Int { slab.load(row, family.cell(bucket)) }
+
+    /// Sum of a family in microseconds.
+    func sum(_ family: LatencyFamily) -> Int { slab.load(row, family.sum) }
 }
 
 /// Counts by small key (status code and source). A route sees a handful of keys; each further

@@ -75,6 +75,11 @@ public final class WorkerMetrics: @unchecked Sendable {
     /// Most series (routes, and pairs of route and consumer) a worker keeps; further ones share one.
     public static let seriesMax = 131_072
 
+    /// Rows of series in one piece of memory.
+    private static let slabShift = 8
+    private static let slabRows = 1 << slabShift
+    private var slabs: [CellSlab] = []
+
     private let counters = Cells(WorkerCounter.allCases.count)
     /// Names of the reasons for which requests are rejected; `reject` takes an index.
     let reasons: [String]
@@ -126,28 +131,36 @@ public final class WorkerMetrics: @unchecked Sendable {
 
     private func recordFamilies(_ slot: Slot, _ families: MetricFamilies, _ sample: RequestSample, _ consumer: Bytes) {
         let index = Int(slot.index)
-        guard series.indices.contains(index) else { return }
-        let route = series[index]
+        guard index >= 0, index < series.count else { return }
+        let slab = slabs[index >> Self.slabShift]
+        let row = index & (Self.slabRows - 1)
         if families.contains(.latency) {
-            route.observe(
-                kong: sample.kongMicroseconds, upstream: sample.upstreamMicroseconds,
-                request: sample.requestMicroseconds)
+            RouteSeries.observe(.kong, sample.kongMicroseconds, in: slab, row)
+            RouteSeries.observe(.upstream, sample.upstreamMicroseconds, in: slab, row)
+            RouteSeries.observe(.request, sample.requestMicroseconds, in: slab, row)
         }
-        let target =
-            families.contains(.perConsumer) && !consumer.isEmpty ? consumerSeries(route, consumer) : route
+        if families.contains(.perConsumer), !consumer.isEmpty {
+            let own = Int(place(series[index].routeLabels, consumer))
+            count(families, sample, own, slabs[own >> Self.slabShift], own & (Self.slabRows - 1))
+        } else {
+            count(families, sample, index, slab, row)
+        }
+    }
+
+    @inline(__always)
+    private func count(_ families: MetricFamilies, _ sample: RequestSample, _ index: Int, _ slab: CellSlab, _ row: Int) {
         if families.contains(.statusCodes) {
-            target.count(code: sample.status & 0x3FF, fromService: sample.isFromService)
+            let code = sample.status & 0x3FF
+            if !RouteSeries.count(code: code, fromService: sample.isFromService, in: slab, row) {
+                series[index].countMore(code: code, fromService: sample.isFromService)
+            }
         }
         if families.contains(.bandwidth) {
-            target.count(ingress: sample.requestBytes, egress: sample.responseBytes)
+            RouteSeries.count(ingress: sample.requestBytes, egress: sample.responseBytes, in: slab, row)
         }
     }
 
     // MARK: The table of series
-
-    private func consumerSeries(_ route: RouteSeries, _ consumer: Bytes) -> RouteSeries {
-        series[Int(place(route.routeLabels, consumer))]
-    }
 
     /// The series of these labels; made when it is new. Names come from the configuration, not from
     /// clients, so that the hash needs no key.
@@ -162,16 +175,21 @@ public final class WorkerMetrics: @unchecked Sendable {
         if series.count >= limit - 1 {
             count(.seriesOverflow)
             if series.count < limit {
-                push(RouteSeries(routeLabels: Array("service=\"seaway_overflow\",route=\"seaway_overflow\"".utf8)))
+                push(Array("service=\"seaway_overflow\",route=\"seaway_overflow\"".utf8), .empty)
             }
             return Int32(series.count - 1)
         }
-        push(RouteSeries(routeLabels: labels, consumer: consumer.array))
+        push(labels, consumer)
         places[hash] = Int32(series.count - 1)
         return Int32(series.count - 1)
     }
 
-    private func push(_ made: RouteSeries) {
+    private func push(_ labels: [UInt8], _ consumer: Bytes) {
+        let index = series.count
+        if index & (Self.slabRows - 1) == 0 { slabs.append(CellSlab(rows: Self.slabRows, width: RouteSeries.width)) }
+        let made = RouteSeries(
+            routeLabels: labels, consumer: consumer.array, slab: slabs[index >> Self.slabShift],
+            row: index & (Self.slabRows - 1))
         if let last = series.last { _ = last.next.storeIfNil(made) } else { _ = oldest.storeIfNil(made) }
         series.append(made)
     }

@@ -38,3 +38,14 @@ struct FieldNameTests {
         }
     }
 }
+
+@Suite("FieldNameSet")
+struct FieldNameSetTests {
+    @Test("a set holds the names it was made of and no other")
+    func membership() {
+        for name in FieldName.allCases {
+            let set = FieldNameSet([name])
+            for other in FieldName.allCases { #expect(set.contains(other) == (other == name)) }
+        }
+    }
+}

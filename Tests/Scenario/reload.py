@@ -103,7 +103,7 @@ class Reloading(unittest.TestCase):
         self.assertNotIn("Non-2xx", text, text)
         self.assertGreater(load.answers, 100)
         self.assertEqual({status for status, _ in load.bodies}, {200})
-        self.assertLess(memory[1000] - memory[100], 2 << 20)
+        self.assertLess(memory[1000] - memory[100], 1 << 20)
         self.assertEqual(gateway.proxies(), [gateway.proxy])
 
     def test_a_watched_change_is_in_effect_within_milliseconds(self):

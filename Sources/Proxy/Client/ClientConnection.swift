@@ -13,7 +13,7 @@ final class ClientConnection: StreamConnection {
     let listener: RunningListener
     let peer: SocketAddress
     /// The peer's address as text, for every request's forwarding fields.
-    private(set) lazy var peerText: [UInt8] = Array(peer.address.description.utf8)
+    let peerText: [UInt8]
     private var phase = Phase.idle
     /// Bytes read and not yet consumed. While an exchange runs it also holds the request's head.
     private(set) var input: Buffer?
@@ -55,6 +55,7 @@ final class ClientConnection: StreamConnection {
         self.worker = worker
         self.listener = listener
         self.peer = peer
+        peerText = Array(peer.address.description.utf8)
         super.init(loop: worker.loop, buffers: worker.buffers)
     }
 

@@ -90,14 +90,7 @@ extension Exchange {
         out.append(" HTTP/1.1\r\nHost: ")
         writeHost(to: out)
         out.append("\r\n")
-        let headers = requestHeaders
-        for index in 0..<headers.count where !headers.isRemoved(index) {
-            if Forwarding.isSkipped(headers.id(index)) { continue }
-            out.append(headers.name(index))
-            out.append(": ")
-            out.append(headers.value(index))
-            out.append("\r\n")
-        }
+        requestHeaders.write(to: out, except: Forwarding.requestHop)
         writeForwardedHeaders(to: out)
         writeRequestFraming(to: out)
         out.append("\r\n")

@@ -91,9 +91,7 @@ extension Exchange {
             let out = worker.output
             out.clear()
             writeStatusLine(response.status, response.reason, to: out)
-            for index in 0..<response.headers.count where !Forwarding.isSkippedInResponse(response.headers.id(index)) {
-                writeField(response.headers, index, to: out)
-            }
+            response.headers.write(to: out, except: Forwarding.responseHop)
             out.append("\r\n")
             guard client.send(out.readable) else {
                 client.abort()
@@ -207,19 +205,8 @@ extension Exchange {
         out.append("\r\n")
     }
 
-    private func writeField(_ headers: HeaderBlock, _ index: Int, to out: Buffer) {
-        out.append(headers.name(index))
-        out.append(": ")
-        out.append(headers.value(index))
-        out.append("\r\n")
-    }
-
     private func writeHeaders(to out: Buffer) {
-        let headers = response.headers
-        for index in 0..<headers.count where !headers.isRemoved(index) {
-            if Forwarding.isSkippedInResponse(headers.id(index)) { continue }
-            writeField(headers, index, to: out)
-        }
+        response.headers.write(to: out, except: Forwarding.responseHop)
         addedHeaders.write(to: out)
     }
 

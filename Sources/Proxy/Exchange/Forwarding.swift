@@ -7,29 +7,17 @@ import Snapshot
 
 enum Forwarding {
     /// Fields of this hop, and fields that the proxy writes anew: none of them is copied.
-    @inline(__always)
-    static func isSkipped(_ id: FieldName) -> Bool {
-        switch id {
-        case .other: false
-        case .host, .connection, .contentLength, .transferEncoding, .expect, .upgrade, .te, .keepAlive,
-            .proxyConnection, .proxyAuthorization, .proxy, .via,
-            .xForwardedFor, .xForwardedProto, .xForwardedHost, .xForwardedPort, .xForwardedPath, .xForwardedPrefix,
-            .xRealIP:
-            true
-        default: false
-        }
-    }
+    static let requestHop = FieldNameSet([
+        .host, .connection, .contentLength, .transferEncoding, .expect, .upgrade, .te, .keepAlive, .proxyConnection,
+        .proxyAuthorization, .proxy, .via, .xForwardedFor, .xForwardedProto, .xForwardedHost, .xForwardedPort,
+        .xForwardedPath, .xForwardedPrefix, .xRealIP,
+    ])
 
     /// Response fields of this hop.
-    @inline(__always)
-    static func isSkippedInResponse(_ id: FieldName) -> Bool {
-        switch id {
-        case .connection, .contentLength, .transferEncoding, .upgrade, .te, .keepAlive, .proxyConnection,
-            .proxyAuthenticate, .via:
-            true
-        default: false
-        }
-    }
+    static let responseHop = FieldNameSet([
+        .connection, .contentLength, .transferEncoding, .upgrade, .te, .keepAlive, .proxyConnection, .proxyAuthenticate,
+        .via,
+    ])
 
     /// Trailer fields that could change how the message was framed, routed or authorised (RFC 9110
     /// section 6.5.1): never forwarded.

@@ -21,6 +21,8 @@ final class UpstreamPool {
     private let worker: Worker
     private var idle: [UpstreamConnection] = []
     private(set) var openCount = 0
+    /// Nobody will ask this pool again: what comes back to it is closed.
+    private var isDropped = false
 
     init(worker: Worker, address: SocketAddress, tls: TLSClient?, serverName: String) {
         self.worker = worker
@@ -41,7 +43,7 @@ final class UpstreamPool {
     func give(_ connection: UpstreamConnection) {
         let settings = worker.running.settings
         let isWorn = settings.upstreamKeepAliveRequests > 0 && connection.uses >= settings.upstreamKeepAliveRequests
-        guard !isWorn, !worker.isDraining, idle.count < settings.upstreamKeepAlive else { return connection.close() }
+        guard !isWorn, !isDropped, !worker.isDraining, idle.count < settings.upstreamKeepAlive else { return connection.close() }
         worker.loop.setDeadline(connection, worker.loop.now + Int64(settings.upstreamIdleTimeout))
         idle.append(connection)
     }
@@ -56,6 +58,7 @@ final class UpstreamPool {
 
     /// Closes what rests here, because the endpoint is gone or the worker ends.
     func drop() {
+        isDropped = true
         let all = idle
         idle = []
         for connection in all { connection.close() }
