@@ -139,8 +139,15 @@ public final class ProxyProcess: ControlOwner {
     public func apply(_ snapshot: Snapshot) {
         let next: RunningSnapshot
         do throws(SnapshotRefusal) {
-            next = try RunningSnapshot(snapshot, directory: directory, tickets: tickets, shared: shared)
-            try openLog(next.settings)
+            // Before the directory takes the new clusters: a log that cannot be opened changes nothing.
+            let fresh = try openLog(snapshot.settings)
+            do throws(SnapshotRefusal) {
+                next = try RunningSnapshot(snapshot, directory: directory, tickets: tickets, shared: shared)
+            } catch {
+                fresh?.log?.close()
+                throw error
+            }
+            if let fresh { use(fresh) }
         } catch {
             refused += 1
             channel?.rejected(snapshot.revision, reason: error.description)
@@ -176,22 +183,26 @@ public final class ProxyProcess: ControlOwner {
     private static let namesMilliseconds: Int64 = 1000
     private var nameTimer: Ticker?
 
-    private func openLog(_ settings: Settings) throws(SnapshotRefusal) {
+    /// The log that these settings want, opened; nil: the one that is there.
+    private func openLog(_ settings: Settings) throws(SnapshotRefusal) -> (log: AccessLog?, key: String)? {
         let key = "\(settings.accessLogFormat.rawValue) \(settings.accessLog)"
-        guard key != logKey else { return }
-        let former = log
-        if settings.accessLog.isEmpty {
-            log = nil
-        } else {
-            do throws(AccessLogError) {
-                log = try AccessLog(
+        guard key != logKey else { return nil }
+        guard !settings.accessLog.isEmpty else { return (nil, key) }
+        do throws(AccessLogError) {
+            return (
+                try AccessLog(
                     path: settings.accessLog, format: settings.accessLogFormat == .json ? .json : .combined,
-                    lanes: options.workers)
-            } catch {
-                throw SnapshotRefusal(description: error.description)
-            }
+                    lanes: options.workers), key
+            )
+        } catch {
+            throw SnapshotRefusal(description: error.description)
         }
-        logKey = key
+    }
+
+    private func use(_ fresh: (log: AccessLog?, key: String)) {
+        let former = log
+        log = fresh.log
+        logKey = fresh.key
         tell(.log(log))
         // Workers may still write a line or two to the former one; its writer goes on until they are out.
         if let former { retiredLogs.append(former) }
