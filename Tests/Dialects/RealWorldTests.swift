@@ -221,3 +221,33 @@ func unsupportedPlugins() throws {
         #expect(finding.message.contains(name) && finding.entity.contains(name))
     }
 }
+
+@Test("equal configurations are read once, each mistake is told at every place")
+func repeatedConfigurations() throws {
+    let good = load(
+        """
+        _format_version: "3.0"
+        services:
+        - {name: a, host: a, plugins: [{name: rate-limiting, config: {minute: 5}}]}
+        - {name: b, host: b, plugins: [{name: rate-limiting, config: {minute: 5}}]}
+        - {name: c, host: c, plugins: [{name: rate-limiting, config: {minute: 6}}]}
+        - {name: d, host: d, plugins: [{name: rate-limiting, config: {hour: 5}}]}
+        - {name: e, host: e, plugins: [{name: cors, config: {max_age: 5}}, {name: request-transformer, config: {}}]}
+        - {name: f, host: f, plugins: [{name: cors, config: {}}, {name: response-transformer, config: {}}]}
+        """)
+    let plugins = try #require(good.model, "\(good.findings)").plugins
+    #expect(plugins.prefix(4).map { $0.config["minute"].int } == [5, 5, 6, nil])
+    #expect(plugins[0].config == plugins[1].config && plugins[3].config["hour"].int == 5)
+    #expect(plugins[4].config["max_age"].int == 5 && plugins[6].config["max_age"].isNull)
+    #expect(plugins[5].config["http_method"].isNull && plugins[7].config["add"]["json_types"].array == [])
+    #expect(
+        told(
+            """
+            _format_version: "3.0"
+            services:
+            - {name: a, host: a, plugins: [{name: cors, config: {max_agee: 5}}]}
+            - {name: b, host: b, plugins: [{name: cors, config: {max_agee: 5}}]}
+            - {name: c, host: c, plugins: [{name: rate-limiting, config: {minute: 1, redis_host: r}}]}
+            - {name: d, host: d, plugins: [{name: rate-limiting, config: {minute: 1, redis_host: r}}]}
+            """) == ["K100:3", "K100:4", "K106:5!", "K106:6!"])
+}

@@ -94,9 +94,32 @@ extension KongLoader {
 
     // MARK: Configuration
 
-    /// The plugin's `config` with defaults filled in; nil when it must be left out.
+    /// Distinct configurations remembered; large files repeat a few of them many times.
+    private static let knownConfigsLimit = 4096
+
+    /// The plugin's `config` with defaults filled in; nil when it must be left out. Equal ones that gave no
+    /// finding are read once and share their memory.
     private func configuration(of plugin: PluginDescription, _ fields: Fields, _ node: Int) -> ConfigValue? {
         let own = fields[EntitySchemas.plugin["config"]]
+        guard document.member(node, "_config") == Document.none, own != Document.none else {
+            return freshConfiguration(of: plugin, own, node)
+        }
+        var hasher = Hasher()
+        hasher.combine(ObjectIdentifier(plugin.config))
+        document.combine(own, into: &hasher)
+        let key = hasher.finalize()
+        if let known = knownConfigs[key], known.schema === plugin.config, document.areEqual(known.node, own) {
+            return known.value
+        }
+        let before = findingsMade
+        let value = freshConfiguration(of: plugin, own, node)
+        if let value, findingsMade == before, knownConfigs.count < Self.knownConfigsLimit {
+            knownConfigs[key] = KnownConfig(schema: plugin.config, node: own, value: value)
+        }
+        return value
+    }
+
+    private func freshConfiguration(of plugin: PluginDescription, _ own: Int, _ node: Int) -> ConfigValue? {
         var records = own == Document.none ? [] : [own]
         let reference = document.member(node, "_config")
         if reference != Document.none, let name = document.string(reference) {
