@@ -39,6 +39,9 @@ public final class HeaderBlock {
     public private(set) var count = 0
     private var hasEdits = false
 
+    /// Bytes that edits have made room for.
+    public var capacity: Int { edits?.capacity ?? 0 }
+
     @inline(__always)
     private func append(_ field: Field) {
         if count < fields.count { fields[count] = field } else { fields.append(field) }

@@ -111,7 +111,7 @@ public enum ResponseFault: Int, Error, Sendable {
 public enum Method: UInt8, Sendable {
     case other, get, head, post, put, delete, options, patch, trace, connect
 
-    init(_ bytes: Bytes) {
+    public init(_ bytes: Bytes) {
         switch bytes.count {
         case 3: self = bytes == "GET" ? .get : bytes == "PUT" ? .put : .other
         case 4: self = bytes == "POST" ? .post : bytes == "HEAD" ? .head : .other

@@ -70,6 +70,7 @@ public final class ProxyProcess: ControlOwner {
     public func run() -> Int32 {
         directory.publish = { [unowned self] update in self.tell(.endpoints(update)) }
         reports.attach(to: loop) { [unowned self] report in self.take(report) }
+        watchSignals()
         let channel = ControlChannel(loop: loop, path: options.control, owner: self)
         self.channel = channel
         channel.start()
@@ -77,6 +78,21 @@ public final class ProxyProcess: ControlOwner {
         log?.close()
         return 0
     }
+
+    /// A service manager may send SIGTERM to every process of the service at once: what was begun is
+    /// finished all the same.
+    private func watchSignals() {
+        let descriptor = sys_signals_as_descriptor(1 << UInt64(SIGTERM) | 1 << UInt64(SIGINT))
+        guard descriptor >= 0 else { return }
+        let watcher = SignalWatcher { [unowned self] number in
+            guard number == SIGTERM || number == SIGINT else { return }
+            self.drain(timeout: self.running?.settings.drainTimeout ?? 1, idle: 0)
+        }
+        signals = watcher
+        _ = loop.add(watcher, descriptor: descriptor, events: .readable, edgeTriggered: false)
+    }
+
+    private var signals: SignalWatcher?
 
     private func tell(_ message: WorkerMessage) {
         for mailbox in mailboxes { mailbox.send(message) }
@@ -123,8 +139,15 @@ public final class ProxyProcess: ControlOwner {
     public func apply(_ snapshot: Snapshot) {
         let next: RunningSnapshot
         do throws(SnapshotRefusal) {
-            next = try RunningSnapshot(snapshot, directory: directory, tickets: tickets, shared: shared)
-            try openLog(next.settings)
+            // Before the directory takes the new clusters: a log that cannot be opened changes nothing.
+            let fresh = try openLog(snapshot.settings)
+            do throws(SnapshotRefusal) {
+                next = try RunningSnapshot(snapshot, directory: directory, tickets: tickets, shared: shared)
+            } catch {
+                fresh?.log?.close()
+                throw error
+            }
+            if let fresh { use(fresh) }
         } catch {
             refused += 1
             channel?.rejected(snapshot.revision, reason: error.description)
@@ -160,22 +183,26 @@ public final class ProxyProcess: ControlOwner {
     private static let namesMilliseconds: Int64 = 1000
     private var nameTimer: Ticker?
 
-    private func openLog(_ settings: Settings) throws(SnapshotRefusal) {
+    /// The log that these settings want, opened; nil: the one that is there.
+    private func openLog(_ settings: Settings) throws(SnapshotRefusal) -> (log: AccessLog?, key: String)? {
         let key = "\(settings.accessLogFormat.rawValue) \(settings.accessLog)"
-        guard key != logKey else { return }
-        let former = log
-        if settings.accessLog.isEmpty {
-            log = nil
-        } else {
-            do throws(AccessLogError) {
-                log = try AccessLog(
+        guard key != logKey else { return nil }
+        guard !settings.accessLog.isEmpty else { return (nil, key) }
+        do throws(AccessLogError) {
+            return (
+                try AccessLog(
                     path: settings.accessLog, format: settings.accessLogFormat == .json ? .json : .combined,
-                    lanes: options.workers)
-            } catch {
-                throw SnapshotRefusal(description: error.description)
-            }
+                    lanes: options.workers), key
+            )
+        } catch {
+            throw SnapshotRefusal(description: error.description)
         }
-        logKey = key
+    }
+
+    private func use(_ fresh: (log: AccessLog?, key: String)) {
+        let former = log
+        log = fresh.log
+        logKey = fresh.key
         tell(.log(log))
         // Workers may still write a line or two to the former one; its writer goes on until they are out.
         if let former { retiredLogs.append(former) }
@@ -340,6 +367,15 @@ private final class Ticker: EventHandler {
 
     func start() { loop.setDeadline(self, loop.now + interval) }
     override func timedOut() { if tick() { start() } }
+}
+
+private final class SignalWatcher: EventHandler {
+    private let received: (Int32) -> Void
+    init(_ received: @escaping (Int32) -> Void) { self.received = received }
+
+    override func ready(_ events: Readiness) {
+        while case let number = sys_signalfd_next(descriptor), number != 0 { received(number) }
+    }
 }
 
 private final class DrainTimer: EventHandler {

@@ -110,17 +110,18 @@ final class Worker {
     /// From the next request on, everything follows the new snapshot.
     private func adopt(_ next: RunningSnapshot) {
         running = next
+        for exchange in spare { exchange.reset(next) }
         endpoints = next.endpoints
         slots = RouteSlots(count: next.snapshot.routes.count)
         entities = LogFragments(next)
         clusters = Array(repeating: nil, count: next.snapshot.clusters.count)
         var kept: [ID: WorkerCluster] = [:]
         if !clustersByID.isEmpty {
-            let current = ObjectIdentifier(next)
+            let policies = Set(next.profiles.map { ObjectIdentifier($0) })
             for (position, cluster) in next.snapshot.clusters.enumerated() {
                 guard let known = clustersByID.removeValue(forKey: cluster.id) else { continue }
                 known.update(cluster, list: next.endpoints[position])
-                known.dropStaleProfiles(current)
+                known.dropStalePolicies(policies)
                 clusters[position] = known
                 kept[cluster.id] = known
             }
@@ -209,7 +210,10 @@ final class Worker {
     }
 
     func giveExchange(_ exchange: Exchange) {
-        if spare.count < Self.spareMax { spare.append(exchange) }
+        guard spare.count < Self.spareMax, exchange.isSlim else { return }
+        // A spare one must not keep a configuration alive that no request has any more.
+        if exchange.running !== running { exchange.reset(running) }
+        spare.append(exchange)
     }
 
     /// The cluster's state on this worker; made at its first request.

@@ -51,9 +51,15 @@ public final class TLSClient: @unchecked Sendable {  // Read-only after init; Op
         guard let session = unsafe TLSSession(context: context.raw, owner: self, descriptor: descriptor, server: false) else {
             return nil
         }
+        // As certificates have it: no brackets around an address, no root's dot.
+        var name = name
+        if name.hasPrefix("["), name.hasSuffix("]") { name = String(name.dropFirst().dropLast()) }
+        if name.hasSuffix(".") { name.removeLast() }
         let isAddress = IPAddress(name) != nil
         if !isAddress, !name.isEmpty { unsafe _ = seaway_set_host_name(session.raw, name) }
         if verify {
+            // OpenSSL takes an empty name for no check at all.
+            guard !name.isEmpty else { return nil }
             guard let parameters = unsafe SSL_get0_param(session.raw) else { return nil }
             let accepted =
                 isAddress

@@ -65,6 +65,9 @@ public final class TLSSession {
         }
     }
 
+    /// Decrypted bytes that nobody has read.
+    public var hasUnread: Bool { unsafe SSL_pending(ssl) > 0 }
+
     /// Sends close_notify, without waiting for the peer's.
     func sendClose() {
         guard isEstablished else { return }

@@ -24,6 +24,7 @@ final class ClientConnection: StreamConnection {
     private var requests = 0
     private var discarded = 0
     private var tunnelPeer: UpstreamConnection?
+    private var tunnelIdle: Int64 = 0
     /// What the kernel held for the client when its time was up last; nil: it took something since.
     private var heldOutput: Int?
     /// TLS server name as sent, for routing.
@@ -45,6 +46,8 @@ final class ClientConnection: StreamConnection {
 
     static let lingerMilliseconds: Int64 = 2000
     static let lingerBytes = 1 << 20
+    /// Reads of one connection before others get their turn.
+    static let readsPerTurn = 32
     /// Bytes of answers that may wait for the client before its next request is looked at.
     static let pipelinedOutputMax = 64 * 1024
 
@@ -243,7 +246,8 @@ final class ClientConnection: StreamConnection {
             overflow = buffer
         }
         if buffer.isEmpty { buffer.clear() } else if buffer.free < 1024 { buffer.compact() }
-        guard buffer.free > 0 else { return .wouldBlock }
+        // Whoever asks has taken all data: what is left is a part of a line, which decoders bound.
+        if buffer.free < 1024 { buffer.reserve(Buffer.standardCapacity) }
         return receive(into: buffer, limit: buffer.free)
     }
 
@@ -347,12 +351,19 @@ final class ClientConnection: StreamConnection {
 
     // MARK: Tunnels
 
-    /// From now on bytes pass in both directions untouched.
-    func openTunnel(_ upstream: UpstreamConnection) {
+    /// The exchange is over before anything is sent here that could fail: nobody may end it twice.
+    /// - Parameter idle: milliseconds without a byte in either direction that end it.
+    func beginTunnel(_ upstream: UpstreamConnection, idle: Int) {
         phase = .tunnel
         tunnelPeer = upstream
+        tunnelIdle = Int64(idle)
         exchange = nil
         touchTunnel()
+    }
+
+    /// Sends what came early on its way; both sides are tunnels now.
+    func startTunnel() {
+        guard let upstream = tunnelPeer else { return }
         if let early = overflow ?? input, !early.isEmpty {
             guard upstream.send(early.readable) else { return abort() }
             early.consume(early.count)
@@ -363,11 +374,14 @@ final class ClientConnection: StreamConnection {
         if mayRead { loop.callAgain(self) }
     }
 
-    func touchTunnel() { loop.setDeadline(self, loop.now + Int64(worker.running.settings.idleTimeout)) }
+    func touchTunnel() { loop.setDeadline(self, loop.now + tunnelIdle) }
 
     func pumpTunnel() {
         guard let upstream = tunnelPeer else { return }
+        var budget = Self.readsPerTurn
         while mayRead, upstream.pendingOutput < worker.running.settings.bodyBuffer {
+            budget -= 1
+            if budget == 0 { return loop.callAgain(self) }
             let scratch = worker.scratch
             scratch.clear()
             switch receive(into: scratch, limit: scratch.free) {
@@ -384,6 +398,7 @@ final class ClientConnection: StreamConnection {
     }
 
     func tunnelEnded() {
+        guard case .tunnel = phase else { return }
         tunnelPeer = nil
         close(linger: false)
     }

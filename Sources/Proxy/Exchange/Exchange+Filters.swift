@@ -89,7 +89,6 @@ extension Exchange {
                 requestBodyDone = true
                 return .taken
             case .data(let n):
-                guard out.count + n <= running.settings.bodyBuffer + Buffer.standardCapacity else { return .needsMore }
                 out.append(source.readable.prefix(n))
                 source.consume(n)
                 requestBytes += n

@@ -83,6 +83,9 @@ extension Exchange {
 
     /// The exchange is over: count it, log it, free it, and let the connection go on.
     func conclude(aborted: Bool, upstreamReusable: Bool = false) {
+        // Given back twice, it would serve two requests at once.
+        guard !isOver else { return }
+        isOver = true
         finishAttempt(.none)
         // Before the upstream is let go: the log line reads the response from its buffer.
         account(aborted: aborted)
@@ -96,6 +99,8 @@ extension Exchange {
         let linger = !requestBodyDone || isLocalReply
         stage = .idle
         for buffer in [requestBody, responseBody] { if let buffer { worker.buffers.give(buffer) } }
+        requestBody = nil
+        responseBody = nil
         worker.giveExchange(self)
         if !aborted { client?.exchangeFinished(keep: keep, linger: linger) }
     }

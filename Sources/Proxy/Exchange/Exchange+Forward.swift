@@ -63,9 +63,12 @@ extension Exchange {
         let out = worker.output
         out.clear()
         writeUpstreamHead(to: out)
-        if let body = requestBody { out.append(body.readable) }
+        // A large body is sent from where it is: the output buffer is for good, and stays small.
+        let body = requestBody?.readable ?? .empty
+        let isSmall = body.count <= Buffer.standardCapacity
+        if isSmall { out.append(body) }
         sentToUpstream = true
-        guard upstream.send(out.readable) else { return upstream.writeFailed() }
+        guard upstream.send(out.readable), isSmall || upstream.send(body) else { return upstream.writeFailed() }
         guard stage == .forwarding, self.upstream === upstream else { return }
         if requestBodyDone {
             awaitResponse(upstream)
@@ -142,7 +145,7 @@ extension Exchange {
     /// Ends this attempt: the connection is of no more use.
     func failUpstream(_ failure: UpstreamFailure) {
         // Past the head there is no other answer to give: the client must see that it was cut off.
-        if stage == .responding {
+        if stage == .responding, responseBody == nil {
             finishAttempt(event(of: failure))
             client?.abort()
             return
@@ -158,6 +161,14 @@ extension Exchange {
         upstream = nil
         // Its buffer went with the connection.
         response.clear()
+        if stage == .responding, let body = responseBody {
+            // Of a collected response the client has seen nothing.
+            worker.buffers.give(body)
+            responseBody = nil
+            worker.metrics.count(.upstreamFailures)
+            let status = status(of: failure)
+            return answer(status, ErrorBody.defaultMessage(status))
+        }
         guard stage == .forwarding else {
             // The client has part of a response: all that is left is to break off, so that it cannot
             // take the part for the whole.
@@ -190,7 +201,8 @@ extension Exchange {
         case .connect, .connectTimeout: break
         case .malformed: return false
         case .write, .writeTimeout, .readTimeout, .closed, .reset:
-            guard request.method.isIdempotent else { return false }
+            guard request.method.isIdempotent, upstreamMethod.isEmpty || Method(upstreamMethod.readable).isIdempotent
+            else { return false }
         }
         sentToUpstream = false
         return cluster.balancer.mayRetry(now: worker.loop.nowNanoseconds)

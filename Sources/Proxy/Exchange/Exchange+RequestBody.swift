@@ -36,6 +36,7 @@ extension Exchange {
     func pumpRequestBody() {
         // While the connection is being made the client may send more: the head goes first.
         guard let client, let upstream, sentToUpstream else { return }
+        var budget = ClientConnection.readsPerTurn
         while !requestBodyDone {
             if upstream.pendingOutput >= Buffer.standardCapacity {
                 let timeout = running.snapshot.services[service].writeTimeout
@@ -55,6 +56,12 @@ extension Exchange {
                 worker.loop.setDeadline(client, worker.loop.now + Int64(running.settings.bodyTimeout))
                 worker.loop.setDeadline(upstream, .max)
                 return
+            }
+            budget -= 1
+            if budget == 0 {
+                worker.loop.setDeadline(client, worker.loop.now + Int64(running.settings.bodyTimeout))
+                worker.loop.setDeadline(upstream, .max)
+                return worker.loop.callAgain(client)
             }
             switch client.receiveBody() {
             case .bytes, .wouldBlock: continue

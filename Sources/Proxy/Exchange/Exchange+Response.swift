@@ -59,7 +59,6 @@ extension Exchange {
         let buffer: Buffer
         if let input = upstream.input {
             buffer = input
-            if buffer.isEmpty { if stage != .forwarding { buffer.clear() } }
             // A head that outgrows the buffer is refused by the parser's limit.
             if buffer.free < 1024 { buffer.reserve(Buffer.standardCapacity) }
         } else {
@@ -78,7 +77,7 @@ extension Exchange {
             return false
         }
         if response.status == 101 {
-            guard request.wantsWebSocket, response.connection.contains(.upgrade),
+            guard request.wantsWebSocket, requestBodyDone, response.connection.contains(.upgrade),
                 response.headers.first(.upgrade).map({ $0.equalsIgnoringCase("websocket") }) ?? false
             else {
                 failUpstream(.malformed(.unexpectedUpgrade))
@@ -106,6 +105,8 @@ extension Exchange {
     private func openTunnel(_ upstream: UpstreamConnection) {
         guard let client else { return }
         headReceivedAt = worker.loop.nowNanoseconds
+        record.upstreamStatus = 101
+        dropNamedResponseFields()
         runResponseFilters()
         let out = worker.output
         out.clear()
@@ -118,11 +119,13 @@ extension Exchange {
         finishAttempt(.status(101), latency: latency)
         guard client.send(out.readable) else { return client.abort() }
         stage = .tunnel
+        let idle = running.snapshot.services[service].readTimeout
         self.upstream = nil
         self.client = nil
+        client.beginTunnel(upstream, idle: idle)
         conclude(aborted: false)
         upstream.openTunnel(client)
-        client.openTunnel(upstream)
+        client.startTunnel()
     }
 
     var latency: Double { Double(headReceivedAt - attemptStartedAt) / 1e9 }
@@ -211,7 +214,9 @@ extension Exchange {
         switch response.framing {
         case .none:
             // The length of what HEAD or 304 stands for; a zero length otherwise.
-            if response.status != 204, let length = response.headers.first(.contentLength) {
+            if request.method != .head, isHeadUpstream, response.status != 204, response.status != 304 {
+                out.append("Content-Length: 0\r\n")
+            } else if response.status != 204, let length = response.headers.first(.contentLength) {
                 out.append("Content-Length: ")
                 out.append(length)
                 out.append("\r\n")
@@ -253,7 +258,7 @@ extension Exchange {
 
     /// Appends what the upstream's buffer holds of the body, framed for the client.
     private func appendBody(_ upstream: UpstreamConnection, to out: Buffer) {
-        guard let input = upstream.input else { return }
+        guard let input = upstream.bodyBuffer else { return }
         switch response.framing {
         case .none: break
         case .length:
@@ -302,19 +307,18 @@ extension Exchange {
         var budget = 32
         while !responseIsDone {
             if client.pendingOutput >= limit { return pauseUpstream(upstream, client) }
-            guard upstream.mayRead else {
+            budget -= 1
+            guard upstream.mayRead, budget > 0 else {
                 worker.loop.setDeadline(
                     upstream, worker.loop.now + Int64(running.snapshot.services[service].readTimeout))
+                if upstream.mayRead { worker.loop.callAgain(upstream) }
                 return
             }
-            budget -= 1
-            if budget == 0 { return worker.loop.callAgain(upstream) }
             switch moveBody(upstream, client) {
             case .bytes, .wouldBlock: continue
             case .ended: return upstreamEnded(upstream, client)
             case .failed: return breakOff()
             }
-            
         }
         responseMayBeDone()
     }
@@ -324,14 +328,11 @@ extension Exchange {
         let source: Buffer
         let result: ReadResult
         if case .chunked = response.framing {
-            result = receive(upstream)
-            guard let input = upstream.input else { return result }
-            source = input
-            if case .bytes = result {} else { return result }
+            result = upstream.receiveBody()
+            guard case .bytes = result, let input = upstream.bodyBuffer else { return result }
             let out = worker.output
             out.clear()
-            appendChunks(source, to: out)
-            if source.isEmpty { source.clear() } else if source.free < 4096 { source.compact() }
+            appendChunks(input, to: out)
             if bodyFailed { return .failed }
             return deliver(out.readable, client) ? result : .failed
         }
@@ -385,7 +386,7 @@ extension Exchange {
     /// Both directions must be done before the exchange is.
     func responseMayBeDone() {
         guard stage == .responding, responseIsDone else { return }
-        let isClean = upstream?.input?.isEmpty ?? true
+        let isClean = upstream?.bodyBuffer?.isEmpty ?? true
         conclude(
             aborted: false,
             upstreamReusable: requestBodyDone && isClean && !upstreamSentExtra && response.keepsAlive
@@ -397,7 +398,7 @@ extension Exchange {
     private func collectResponse(_ upstream: UpstreamConnection) {
         guard let body = responseBody else { return }
         while !responseIsDone {
-            if upstream.input?.isEmpty == false {
+            if upstream.bodyBuffer?.isEmpty == false {
                 let wasChunked = sendsChunked
                 sendsChunked = false
                 appendBody(upstream, to: body)
@@ -411,7 +412,7 @@ extension Exchange {
                     upstream, worker.loop.now + Int64(running.snapshot.services[service].readTimeout))
                 return
             }
-            switch receiveCollected(upstream) {
+            switch upstream.receiveBody() {
             case .bytes, .wouldBlock: continue
             case .ended:
                 guard response.framing == .untilClose else { return failCollected() }
@@ -422,18 +423,7 @@ extension Exchange {
         sendCollected(body)
     }
 
-    /// The head stays in `input` for the filters, so the body is read behind it.
-    private func receiveCollected(_ upstream: UpstreamConnection) -> ReadResult {
-        guard let input = upstream.input else { return receive(upstream) }
-        if input.free < 4096 { input.reserve(Buffer.standardCapacity) }
-        return upstream.receive(into: input, limit: input.free)
-    }
-
-    private func failCollected() {
-        stage = .forwarding
-        responseBody = nil
-        failUpstream(.malformed(.badChunk))
-    }
+    private func failCollected() { failUpstream(.malformed(.badChunk)) }
 
     private func sendCollected(_ body: Buffer) {
         guard let client else { return }
@@ -454,10 +444,10 @@ extension Exchange {
         out.append("\r\n")
         responseBytes += out.count + body.count
         responseBodyBytes += body.count
-        out.append(body.readable)
-        worker.buffers.give(body)
-        responseBody = nil
-        guard client.send(out.readable) else { return client.abort() }
+        // As for requests: the output buffer stays small.
+        let isSmall = body.count <= Buffer.standardCapacity
+        if isSmall { out.append(body.readable) }
+        guard client.send(out.readable), isSmall || client.send(body.readable) else { return client.abort() }
         responseMayBeDone()
     }
 }

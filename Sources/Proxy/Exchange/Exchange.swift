@@ -21,6 +21,8 @@ final class Exchange {
     var client: ClientConnection?
     var upstream: UpstreamConnection?
     var stage = Stage.idle
+    /// Concluded: counted, logged and given back.
+    var isOver = false
 
     enum Stage {
         case idle
@@ -151,6 +153,13 @@ final class Exchange {
         self.running = running
     }
 
+    /// Its buffers are of the size that requests usually need, and worth keeping.
+    var isSlim: Bool {
+        upstreamURI.capacity <= 4096 && replyBody.capacity <= 16 * 1024 && match.capacity <= 4096
+            && addedHeaders.capacity <= 4096 && replyHeaders.capacity <= 4096 && request.headers.capacity <= 4096
+            && response.headers.capacity <= 4096 && requestTrailers.capacity <= 4096 && responseTrailers.capacity <= 4096
+    }
+
     /// Forgets the last request. Capacity stays.
     func reset(_ running: RunningSnapshot) {
         self.running = running
@@ -158,6 +167,7 @@ final class Exchange {
         upstream = nil
         peer = nil
         stage = .idle
+        isOver = false
         request.clear()
         requestID.clear()
         route = -1

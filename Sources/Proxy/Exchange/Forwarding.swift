@@ -66,9 +66,13 @@ extension Exchange {
         out.append("\r\nX-Forwarded-Path: ")
         let target = request.target
         out.append(kept(.xForwardedPath) ?? target.prefix(target.firstIndex(of: 0x3F) ?? target.count))
-        if let prefix = kept(.xForwardedPrefix) ?? strippedPrefix {
+        if let prefix = kept(.xForwardedPrefix) {
             out.append("\r\nX-Forwarded-Prefix: ")
             out.append(prefix)
+        } else if let prefix = strippedPrefix {
+            out.append("\r\nX-Forwarded-Prefix: ")
+            // Canonical paths are decoded: a line end that the client encoded must not become one.
+            PathNormalizer.escape(prefix, to: out)
         }
         out.append("\r\nX-Real-IP: ")
         if clientAddress == client.peer.address { out.append(client.peerText) } else { clientAddress.write(to: out) }

@@ -20,6 +20,8 @@ final class StatusConnection: StreamConnection {
     private var isClosing = false
 
     private static let idleMilliseconds: Int64 = 30_000
+    /// Bytes of answers that may wait before the next request is looked at.
+    private static let outputMax = 64 * 1024
 
     init(loop: EventLoop, buffers: BufferPool, source: any StatusSource, closed: @escaping (StatusConnection) -> Void) {
         self.source = source
@@ -47,7 +49,7 @@ final class StatusConnection: StreamConnection {
     override func timedOut() { end() }
 
     private func serve() {
-        while !isClosing {
+        while !isClosing, pendingOutput < Self.outputMax {
             switch parser.parse(input, into: head, limits: HeadLimits(line: 4096, head: 8192, fields: 64)) {
             case .failed(let fault): return answer(fault.status, "text/plain; charset=utf-8", Bytes("bad request\n"), keep: false)
             case .complete(let bodyAt):

@@ -13,10 +13,14 @@ final class UpstreamConnection: StreamConnection {
     private(set) var exchange: Exchange?
     /// Bytes of the response not yet consumed; nil at rest.
     var input: Buffer?
+    /// Continues the input once a framed body is longer than what came with its head: the head stays
+    /// where it is, for trailers and the log.
+    private var overflow: Buffer?
     var parser = ResponseParser()
     /// Requests sent over it so far.
     private(set) var uses = 0
     private var tunnelClient: ClientConnection?
+    private var clientFinished = false
 
     enum Phase { case connecting, handshake, active, idle, tunnel, closed }
 
@@ -100,7 +104,7 @@ final class UpstreamConnection: StreamConnection {
         case .tunnel:
             if pendingOutput > 0 {
                 guard flush() else { return abortTunnel() }
-                if pendingOutput == 0 { tunnelClient?.pumpTunnel() }
+                if pendingOutput == 0 { tunnelDrained() }
             }
             pumpTunnel()
         case .closed: break
@@ -157,35 +161,69 @@ final class UpstreamConnection: StreamConnection {
         failed?.upstreamFailed(failure)
     }
 
+    // MARK: Bodies, for the exchange
+
+    /// The buffer whose readable bytes come next in the response's body.
+    var bodyBuffer: Buffer? { overflow ?? input }
+
+    /// Reads more of the body. The head's buffer is left as it is.
+    func receiveBody() -> ReadResult {
+        let buffer: Buffer
+        if let overflow {
+            buffer = overflow
+        } else {
+            buffer = worker.buffers.take()
+            if let input {
+                buffer.append(input.readable)
+                input.consume(input.count)
+            }
+            overflow = buffer
+        }
+        if buffer.isEmpty { buffer.clear() } else if buffer.free < 4096 { buffer.compact() }
+        // Whoever asks has taken all data: what is left is a part of a line, which decoders bound.
+        if buffer.free < 1024 { buffer.reserve(Buffer.standardCapacity) }
+        return receive(into: buffer, limit: buffer.free)
+    }
+
+    private func giveBuffers() {
+        for buffer in [input, overflow] { if let buffer { worker.buffers.give(buffer) } }
+        input = nil
+        overflow = nil
+    }
+
     // MARK: The end of an exchange
 
     /// The exchange is done with it. `reusable`: both messages ended where they should.
     func release(reusable: Bool) {
         exchange = nil
-        if let input {
-            worker.buffers.give(input)
-            self.input = nil
-        }
-        guard reusable, phase == .active, !peerFinished, pendingOutput == 0 else { return close() }
+        giveBuffers()
+        guard reusable, phase == .active, !peerFinished, pendingOutput == 0, isQuiet() else { return close() }
         if let tls, pool.resumption == nil || !tls.wasResumed { pool.resumption = tls.resumption ?? pool.resumption }
         phase = .idle
         pool.give(self)
+    }
+
+    /// Nothing is there that could be taken for the next request's answer.
+    private func isQuiet() -> Bool {
+        guard mayRead else { return true }
+        if let tls { return !tls.hasUnread }
+        let scratch = worker.scratch
+        scratch.clear()
+        return receive(into: scratch, limit: scratch.free) == .wouldBlock
     }
 
     func close() {
         guard phase != .closed else { return }
         phase = .closed
         exchange = nil
-        if let input {
-            worker.buffers.give(input)
-            self.input = nil
-        }
+        giveBuffers()
         closeStream()
         pool.closed()
     }
 
     // MARK: Tunnels
 
+    /// From now on bytes pass in both directions untouched. The client's side is a tunnel already.
     func openTunnel(_ client: ClientConnection) {
         phase = .tunnel
         tunnelClient = client
@@ -194,10 +232,7 @@ final class UpstreamConnection: StreamConnection {
         if let input, !input.isEmpty {
             guard client.send(input.readable) else { return abortTunnel() }
         }
-        if let input {
-            worker.buffers.give(input)
-            self.input = nil
-        }
+        giveBuffers()
         loop.callAgain(self)
     }
 
@@ -205,7 +240,10 @@ final class UpstreamConnection: StreamConnection {
 
     private func pumpTunnel() {
         guard let client = tunnelClient else { return }
+        var budget = ClientConnection.readsPerTurn
         while mayRead, client.pendingOutput < worker.running.settings.bodyBuffer {
+            budget -= 1
+            if budget == 0 { return loop.callAgain(self) }
             let scratch = worker.scratch
             scratch.clear()
             switch receive(into: scratch, limit: scratch.free) {
@@ -218,8 +256,17 @@ final class UpstreamConnection: StreamConnection {
         }
     }
 
-    /// The client has finished sending; the upstream may still speak.
-    func finishTunnelSending() { finishSending() }
+    private func tunnelDrained() {
+        if clientFinished { finishSending() }
+        tunnelClient?.pumpTunnel()
+    }
+
+    /// The client has finished sending; the upstream gets what waits, and may still speak.
+    func finishTunnelSending() {
+        guard !clientFinished else { return }
+        clientFinished = true
+        if pendingOutput == 0 { finishSending() }
+    }
 
     func abortTunnel() {
         guard phase == .tunnel else { return }

@@ -7,11 +7,9 @@ import Snapshot
 /// What connections may be shared by: an address, and how TLS is done to it.
 struct PoolKey: Hashable {
     var address: SocketAddress
-    /// -1: plain; else the index of the TLS profile.
-    var profile: Int
+    /// How TLS is done; nil: plain. The pool holds the policy, so that its identity stays its own.
+    var policy: ObjectIdentifier?
     var serverName: String
-    /// The snapshot that numbers the profile; nil for plain connections.
-    var running: ObjectIdentifier?
 }
 
 /// Connections to one endpoint. The youngest is used first, so that surplus ones age and close.

@@ -10,6 +10,8 @@ final class WorkerCluster {
     let balancer: Balancer
     private var hashKey: HashKey
     private var pools: [PoolKey: UpstreamPool] = [:]
+    private var sweepAt = WorkerCluster.sweepMin
+    private static let sweepMin = 256
     private let worker: Worker
     /// The pool used last: most clusters have one endpoint or few.
     private var lastPool: (serial: UInt32, service: Int, running: ObjectIdentifier, pool: UpstreamPool)?
@@ -57,25 +59,31 @@ final class WorkerCluster {
         let profile = exchange.running.serviceProfiles[exchange.service]
         let address = SocketAddress(pick.address, port: pick.port)
         let name = profile >= 0 ? exchange.upstreamServerName : ""
-        // Profiles are numbered per snapshot, so a TLS pool also belongs to one.
-        let key = PoolKey(address: address, profile: profile, serverName: name, running: profile >= 0 ? running : nil)
+        let policy = profile >= 0 ? exchange.running.profiles[profile] : nil
+        let key = PoolKey(address: address, policy: policy.map { ObjectIdentifier($0) }, serverName: name)
         let pool: UpstreamPool
         if let known = pools[key] {
             pool = known
         } else {
-            pool = UpstreamPool(
-                worker: worker, address: address, tls: profile >= 0 ? exchange.running.profiles[profile] : nil,
-                serverName: name)
+            if pools.count >= sweepAt { sweep() }
+            pool = UpstreamPool(worker: worker, address: address, tls: policy, serverName: name)
             pools[key] = pool
         }
         if profile < 0 { lastPool = (pick.serial, exchange.service, running, pool) }
         return pool
     }
 
+    /// Where the client's Host is kept, clients name the pools: those without a connection go.
+    private func sweep() {
+        for (key, pool) in pools where pool.isUnused { pools[key] = nil }
+        sweepAt = max(Self.sweepMin, pools.count * 2)
+    }
+
     /// Pools of TLS policies that no snapshot has any more.
-    func dropStaleProfiles(_ current: ObjectIdentifier) {
+    func dropStalePolicies(_ current: Set<ObjectIdentifier>) {
         lastPool = nil
-        for (key, pool) in pools where key.running != nil && key.running != current {
+        for (key, pool) in pools {
+            guard let policy = key.policy, !current.contains(policy) else { continue }
             pool.drop()
             pools[key] = nil
         }

@@ -116,6 +116,9 @@ public final class MatchResult {
         headers.reserveCapacity(32)
     }
 
+    /// Bytes that the largest of its buffers has room for.
+    public var capacity: Int { max(pathBuffer.capacity, hostBuffer.capacity, headerBuffer.capacity) }
+
     /// The text of a capture group; nil if it took no part in the match.
     public func capture(_ group: Int) -> Bytes? {
         guard group >= 0, group < captureCount, captures[2 * group] >= 0 else { return nil }
