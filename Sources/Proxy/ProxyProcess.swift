@@ -218,7 +218,8 @@ public final class ProxyProcess: ControlOwner {
             mailboxes.append(mailbox)
             self.metrics.append(metrics)
             let start = WorkerStart(
-                index: index, running: first, board: board, metrics: metrics, log: log, mailbox: mailbox, reports: reports)
+                index: index, running: first, board: board, metrics: metrics, log: log, mailbox: mailbox,
+                reports: reports)
             start.launch()
         }
     }
@@ -338,15 +339,18 @@ extension ProxyProcess: StatusSource {
         for (cluster, list) in zip(running.snapshot.clusters, directory.lists) where cluster.isUpstream {
             for endpoint in list.endpoints {
                 let state: TargetHealth.State =
-                    endpoint.cell < 0 ? .healthchecksOff : board.state(endpoint.cell).isAvailable ? .healthy : .unhealthy
+                    endpoint.cell < 0
+                    ? .healthchecksOff : board.state(endpoint.cell).isAvailable ? .healthy : .unhealthy
                 all.append(
                     TargetHealth(
                         upstream: cluster.name, target: "\(endpoint.targetName):\(endpoint.targetPort)",
                         address: "\(Endpoint.literal(endpoint.address)):\(endpoint.port)", state: state))
             }
-            for (index, target) in cluster.targets.enumerated() where !list.endpoints.contains(where: { $0.target == index }) {
+            for (index, target) in cluster.targets.enumerated()
+            where !list.endpoints.contains(where: { $0.target == index }) {
                 all.append(
-                    TargetHealth(upstream: cluster.name, target: "\(target.host):\(target.port)", address: "", state: .dnsError))
+                    TargetHealth(
+                        upstream: cluster.name, target: "\(target.host):\(target.port)", address: "", state: .dnsError))
             }
         }
         return all
@@ -396,7 +400,8 @@ private final class WorkerStart: @unchecked Sendable {  // Handed over once; onl
         name = "worker-\(index)"
         make = {
             Worker(
-                index: index, running: running, board: board, metrics: metrics, log: log, mailbox: mailbox, reports: reports)
+                index: index, running: running, board: board, metrics: metrics, log: log, mailbox: mailbox,
+                reports: reports)
         }
     }
 

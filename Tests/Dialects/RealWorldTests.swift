@@ -110,7 +110,8 @@ func missingUnderscore() {
     ])
 func placeholders(service: String) {
     let result = load("_format_version: '3.0'\nservices:\n- \(service)")
-    #expect(result.findings.map { "\($0.code):\($0.line) \($0.message)" } == ["K103:3 a placeholder that nobody filled in"])
+    #expect(
+        result.findings.map { "\($0.code):\($0.line) \($0.message)" } == ["K103:3 a placeholder that nobody filled in"])
 }
 
 @Test("a placeholder as a secret loads, as it does in Kong, with a warning")
@@ -128,9 +129,10 @@ func placeholderSecrets() throws {
         basicauth_credentials:
         - {consumer: anon, username: u, password: "$PASSWORD"}
         """)
-    #expect(result.findings.map { "\($0.code):\($0.line) \($0.severity)" } == [
-        "K103:5 warning", "K103:6 warning", "K103:10 warning",
-    ])
+    #expect(
+        result.findings.map { "\($0.code):\($0.line) \($0.severity)" } == [
+            "K103:5 warning", "K103:6 warning", "K103:10 warning",
+        ])
     #expect(try #require(result.model).keyAuthCredentials.count == 4)
 }
 

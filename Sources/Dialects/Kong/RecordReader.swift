@@ -292,7 +292,8 @@ extension KongLoader {
             report(
                 .badValue, .warning, at: fields.nodes[position], field: fields.schema.fields[position].name,
                 "a placeholder that nobody filled in is taken as the secret itself",
-                remedy: "fill it in first (envsubst < kong.yml), or write ${{ env \"DECK_NAME\" }} or {vault://env/name}")
+                remedy:
+                    "fill it in first (envsubst < kong.yml), or write ${{ env \"DECK_NAME\" }} or {vault://env/name}")
         }
         return string(fields, position).flatMap {
             resolveVault($0, at: fields.nodes[position], fields.schema.fields[position].name)

@@ -77,7 +77,9 @@ public final class TLSServer: @unchecked Sendable {  // Read-only after init; Op
             }, Unmanaged.passUnretained(self).toOpaque())
     }
 
-    private func prepare(_ context: TLSContextHandle, _ clientAuthorities: String, _ tickets: TicketKeys) throws(TLSError) {
+    private func prepare(_ context: TLSContextHandle, _ clientAuthorities: String, _ tickets: TicketKeys)
+        throws(TLSError)
+    {
         var keys = tickets.bytes
         unsafe _ = seaway_set_ticket_keys(context.raw, &keys, keys.count)
         unsafe seaway_set_session_cache(context.raw, 0)

@@ -42,7 +42,9 @@ extension Exchange {
         worker.writeRequestID(to: requestID)
         chain = nil
         setReply(fault.status)
-        if fault == .methodNotAllowed { replyHeaders.add(.allow, Bytes("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")) }
+        if fault == .methodNotAllowed {
+            replyHeaders.add(.allow, Bytes("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"))
+        }
         ErrorBody.writeDefault(status: fault.status, exchange: self)
         sendReply()
     }

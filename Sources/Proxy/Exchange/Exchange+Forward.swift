@@ -102,8 +102,9 @@ extension Exchange {
         } else if running.facts[route].preserveHost, !request.host.isEmpty {
             out.append(request.host)
         } else if let cluster, let pick, let endpoint = cluster.balancer.endpoint(of: pick) {
-            out.append(running.snapshot.services[service].protocol.isDisjoint(with: [.https, .grpcs])
-                ? endpoint.authority : endpoint.secureAuthority)
+            out.append(
+                running.snapshot.services[service].protocol.isDisjoint(with: [.https, .grpcs])
+                    ? endpoint.authority : endpoint.secureAuthority)
         } else {
             out.append(running.snapshot.services[service].host)
         }
