@@ -34,7 +34,8 @@ extension Exchange {
 
     /// Moves body bytes until the client has none, or the upstream takes none.
     func pumpRequestBody() {
-        guard let client, let upstream else { return }
+        // While it connects, the body waits with the client: before the head it would be a request of its own.
+        guard let client, let upstream, sentToUpstream, upstream.phase == .active else { return }
         var budget = ClientConnection.readsPerTurn
         while !requestBodyDone {
             if upstream.pendingOutput >= Buffer.standardCapacity {
