@@ -7,6 +7,9 @@ public final class Acceptor: EventHandler {
     private let loop: EventLoop
     private let accepted: (Int32, SocketAddress) -> Void
     private static let batch = 64
+    /// How many to accept at the next event. While connections come one by one, asking for a second
+    /// would be a system call in vain; a burst doubles it.
+    private var quota = 1
     /// As many as a listening socket's queue holds.
     private static let queueMax = 4096
 
@@ -15,20 +18,24 @@ public final class Acceptor: EventHandler {
         self.loop = loop
         self.accepted = accepted
         super.init()
+        // Accepted sockets inherit it.
+        Socket.noDelay(listener)
         guard loop.add(self, descriptor: listener, events: .readable, edgeTriggered: false) else { return nil }
     }
 
     public override func ready(_ events: Readiness) {
         var taken = 0
-        while taken < Self.batch {
+        while taken < quota {
             guard let (fd, peer) = Socket.accept(descriptor) else {
                 // Out of descriptors: rest a moment rather than spin on a socket that stays ready.
                 if sys_errno() == EMFILE || sys_errno() == ENFILE { pause() }
+                quota = max(1, taken)
                 return
             }
             taken += 1
             accepted(fd, peer)
         }
+        quota = min(quota * 2, Self.batch)
     }
 
     /// Accepts everything that waits in the queue, before the socket is given up.
@@ -48,5 +55,9 @@ public final class Acceptor: EventHandler {
     public override func timedOut() { loop.modify(self, events: .readable) }
 
     /// Stops accepting and gives the descriptor back to the kernel; whoever shares the socket goes on.
-    public func close() { loop.close(self) }
+    public func close() {
+        loop.cancelDeadline(self)
+        // The socket lives on in other descriptors, and so would its registration.
+        if let descriptor = loop.detach(self) { Socket.close(descriptor) }
+    }
 }

@@ -106,9 +106,14 @@ public final class EventLoop {
 
     /// Ends the handler's descriptor and deadline. The descriptor is closed at the end of the turn,
     /// so that its number is not reused while events of this turn are still to be handled.
+    ///
+    /// For descriptors that nobody shares: closing the last one ends the kernel's registration too.
     public func close(_ handler: EventHandler) {
         cancelDeadline(handler)
-        guard let descriptor = detach(handler) else { return }
+        let descriptor = handler.descriptor
+        guard descriptor >= 0 else { return }
+        handlers[Int(descriptor)] = nil
+        handler.descriptor = -1
         closing.append(descriptor)
     }
 

@@ -1,13 +1,14 @@
 """What must hold at the edges: memory that outlives its use, answers begun twice, peers that vanish in between."""
 
 import json
+import socket
 import threading
 import time
 import unittest
 
 from gateway import Gateway, eventually, kong, service
 from http1 import WithGateway
-from wire import Client, Origin, reply
+from wire import Client, Origin, Stream, reply
 
 UPGRADE = "GET {} HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
@@ -164,6 +165,30 @@ class Tunnels(WithGateway):
         client.finish()
         self.assertEqual(client.exactly(6), b"thanks")
         self.assertEqual(got, [size])
+
+
+class Connecting(unittest.TestCase):
+    def test_a_body_that_comes_while_the_upstream_connects_follows_the_head(self):
+        # A listener whose queue is full: the handshake waits until somebody accepts.
+        listener = socket.socket()
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        address = listener.getsockname()
+        queued = [socket.create_connection(address) for _ in range(1)]
+        self.addCleanup(lambda: [s.close() for s in [listener, *queued]])
+        route = {"name": "all", "paths": ["/"], "request_buffering": False}
+        with Gateway(kong([service("slow", f"http://127.0.0.1:{address[1]}", [route])])) as gateway, Client(gateway.port) as client:
+            client.send(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 38\r\n\r\n")
+            time.sleep(0.1)
+            client.send(b"GET /smuggled HTTP/1.1\r\nHost: evil\r\n\r\n")
+            time.sleep(0.1)
+            queued.append(listener.accept()[0])
+            listener.settimeout(5)
+            stream = Stream(listener.accept()[0])
+            self.addCleanup(stream.close)
+            head = stream.request()
+            self.assertEqual((head.method, head.target), ("POST", "/x"))
+            self.assertEqual(head.body, b"GET /smuggled HTTP/1.1\r\nHost: evil\r\n\r\n")
 
 
 class Forwarded(unittest.TestCase):

@@ -18,6 +18,9 @@ public final class TicketKeys: Sendable {
 /// The server side of TLS for one listener. Immutable once made; a reload makes a new one.
 @safe
 public final class TLSServer: @unchecked Sendable {  // Read-only after init; OpenSSL locks its own state.
+    /// Shown to names that no identity covers.
+    private let selfMade: TLSContextHandle
+    /// Where sessions start: the likeliest answer, since changing the context costs a copy.
     private let base: TLSContextHandle
     private let contexts: [TLSContextHandle]
     private let exact: [String: Int]
@@ -37,8 +40,8 @@ public final class TLSServer: @unchecked Sendable {  // Read-only after init; Op
         var suffixes: [String: Int] = [:]
         var prefixes: [String: Int] = [:]
         var catchAll: Int?
-        base = try TLSContextHandle(server: true)
-        try SelfSigned.install(in: base)
+        selfMade = try TLSContextHandle(server: true)
+        try SelfSigned.install(in: selfMade)
         var contexts: [TLSContextHandle] = []
         for (index, identity) in identities.enumerated() {
             let context = try TLSContextHandle(server: true)
@@ -67,7 +70,8 @@ public final class TLSServer: @unchecked Sendable {  // Read-only after init; Op
         self.suffixes = suffixes
         self.prefixes = prefixes
         self.catchAll = catchAll
-        for context in contexts + [base] { try prepare(context, clientAuthorities, tickets) }
+        base = contexts.first ?? selfMade
+        for context in contexts + [selfMade] { try prepare(context, clientAuthorities, tickets) }
         unsafe seaway_set_servername(
             base.raw,
             { ssl, _, argument in
@@ -124,13 +128,14 @@ public final class TLSServer: @unchecked Sendable {  // Read-only after init; Op
 
     /// Exact name, then `*.parent`, then `prefix.*`, then `*`, then our own certificate.
     private func choose(_ ssl: OpaquePointer) -> Int32 {
-        guard let raw = unsafe SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) else {
-            if let catchAll { unsafe SSL_set_SSL_CTX(ssl, contexts[catchAll].raw) }
-            return SSL_TLSEXT_ERR_OK
+        var index = catchAll
+        if let raw = unsafe SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) {
+            var name = unsafe String(cString: raw).lowercased()
+            if name.hasSuffix(".") { name.removeLast() }
+            index = identity(for: name)
         }
-        var name = unsafe String(cString: raw).lowercased()
-        if name.hasSuffix(".") { name.removeLast() }
-        if let index = identity(for: name) { unsafe SSL_set_SSL_CTX(ssl, contexts[index].raw) }
+        let context = index.map { contexts[$0] } ?? selfMade
+        if context !== base { unsafe SSL_set_SSL_CTX(ssl, context.raw) }
         return SSL_TLSEXT_ERR_OK
     }
 

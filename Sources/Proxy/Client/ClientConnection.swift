@@ -71,7 +71,6 @@ final class ClientConnection: StreamConnection {
 
     /// Begins serving on an accepted socket.
     func start(_ descriptor: Int32, server: TLSServer?) {
-        Socket.noDelay(descriptor)
         guard attach(descriptor) else {
             Socket.close(descriptor)
             worker.clientClosed(self)

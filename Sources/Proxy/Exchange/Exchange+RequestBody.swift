@@ -34,8 +34,8 @@ extension Exchange {
 
     /// Moves body bytes until the client has none, or the upstream takes none.
     func pumpRequestBody() {
-        // While the connection is being made the client may send more: the head goes first.
-        guard let client, let upstream, sentToUpstream else { return }
+        // While it connects, the body waits with the client: before the head it would be a request of its own.
+        guard let client, let upstream, sentToUpstream, upstream.phase == .active else { return }
         var budget = ClientConnection.readsPerTurn
         while !requestBodyDone {
             if upstream.pendingOutput >= Buffer.standardCapacity {

@@ -30,7 +30,6 @@ final class StatusConnection: StreamConnection {
     }
 
     func start(_ descriptor: Int32) {
-        Socket.noDelay(descriptor)
         parser.begin(at: 0)
         guard attach(descriptor) else {
             Socket.close(descriptor)

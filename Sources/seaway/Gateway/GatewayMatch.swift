@@ -4,7 +4,7 @@ import ArgumentParser
 import Bytes
 import CSystem
 import Explain
-import Foundation
+import FoundationEssentials
 import Model
 import Snapshot
 
@@ -179,8 +179,9 @@ struct RequestOptions: ParsableArguments {
         question.port = port ?? 0
         for header in header {
             guard let colon = header.firstIndex(of: ":") else { continue }
-            let value = header[header.index(after: colon)...]
-            question.headers.append((String(header[..<colon]), value.trimmingCharacters(in: .whitespaces)))
+            let value = header[header.index(after: colon)...].drop { $0 == " " || $0 == "\t" }
+            let end = value.lastIndex { $0 != " " && $0 != "\t" }.map { value.index(after: $0) } ?? value.startIndex
+            question.headers.append((String(header[..<colon]), String(value[..<end])))
         }
         return question
     }
