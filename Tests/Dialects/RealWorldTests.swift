@@ -137,7 +137,7 @@ func placeholderSecrets() throws {
 @Test(
     "a plain path of 3.0 that looks like a pattern loads with a warning",
     arguments: [
-        ("/api/files/*/download", true), ("/users/{id}", true), ("/items/:id", true), ("/a/[0-9]+", true),
+        ("/api/files/*/download", true), ("/users/{id}", true), ("/items/:id", true), ("/a/[0-9]+", true), ("/user/<int:id>", true),
         ("/v1/images:annotate", false), ("/api/~/x", false), ("/odata/Products(1)", false), ("~/users/[^/]+", false),
     ])
 func patternsInPlainPaths(path: String, warns: Bool) throws {
@@ -250,4 +250,31 @@ func repeatedConfigurations() throws {
             - {name: c, host: c, plugins: [{name: rate-limiting, config: {minute: 1, redis_host: r}}]}
             - {name: d, host: d, plugins: [{name: rate-limiting, config: {minute: 1, redis_host: r}}]}
             """) == ["K100:3", "K100:4", "K106:5!", "K106:6!"])
+}
+
+@Test("a Lua expression in a template costs a lenient file that one header and nothing else")
+func lenientTemplates() throws {
+    let text = """
+        _format_version: "3.0"
+        plugins:
+        - name: request-transformer
+          config:
+            add: {headers: ["Content-Profile: public", "X-Request-ID:$(uuid)", "X-User:$(headers.user)"]}
+            replace: {uri: "/x/$(os.time())", headers: ["Host:a"]}
+        """
+    #expect(told(text) == ["K144:5", "K144:6"])
+    let result = load(text, lenient: true)
+    #expect(result.findings.map { "\($0.code):\($0.line) \($0.severity) \($0.field)" } == [
+        "K144:5 omitted config.add.headers[2]", "K144:6 omitted config.replace.uri",
+    ])
+    let config = try #require(result.model).plugins[0].config
+    #expect(config["add"]["headers"].strings == ["Content-Profile: public", "X-User:$(headers.user)"])
+    #expect(config["replace"]["uri"].isNull && config["replace"]["headers"].strings == ["Host:a"])
+}
+
+@Test("leaving an authentication plugin out is said to open what it protects", arguments: ["jwt", "openid-connect"])
+func leftOutAuthentication(name: String) {
+    let result = load("_format_version: '3.0'\nplugins:\n- name: \(name)", lenient: true)
+    #expect(result.findings.map(\.severity) == [.omitted])
+    #expect(result.findings[0].remedy.hasSuffix("what it protects is then open to everyone"))
 }
