@@ -278,3 +278,25 @@ func leftOutAuthentication(name: String) {
     #expect(result.findings.map(\.severity) == [.omitted])
     #expect(result.findings[0].remedy.hasSuffix("what it protects is then open to everyone"))
 }
+
+@Test(
+    "protocols of plugins are those that Kong's schemas allow",
+    arguments: [
+        ("ip-restriction", "{deny: [10.0.0.0/8]}", "tls_passthrough", true),
+        ("request-transformer", "{}", "tcp", true), ("prometheus", "{}", "udp", true),
+        ("response-transformer", "{}", "tcp", false), ("cors", "{}", "tls", false), ("key-auth", "{}", "udp", false),
+    ])
+func pluginProtocols(name: String, config: String, proto: String, isAllowed: Bool) {
+    #expect(
+        told("_format_version: '3.0'\nplugins:\n- name: \(name)\n  config: \(config)\n  protocols: [http, \(proto)]")
+            == (isAllowed ? [] : ["K103:5"]))
+}
+
+@Test(
+    "escapes of a plain path are complete",
+    arguments: [("/a%2", false), ("/a%zz", false), ("/a%", false), ("/a%20b", false), ("/a%2Fb", true), ("/a b%", true)])
+func escapes(path: String, isAccepted: Bool) {
+    // An escape of a byte that need not be escaped is not in normal form; Kong does not look at escapes when
+    // other characters are out of place.
+    #expect(told("_format_version: '3.0'\nroutes:\n- paths: ['\(path)']") == (isAccepted ? [] : ["K103:3"]))
+}
