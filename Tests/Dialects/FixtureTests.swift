@@ -30,6 +30,7 @@ struct Fixture: Sendable, CustomTestStringConvertible {
     static let all: [Fixture] = [
         Fixture(name: "supabase.yml", counts: [5, 5, 0, 3, 7]),
         Fixture(name: "supabase-lua.yml", findings: ["K144:13"]),
+        Fixture(name: "supabase-lua.yml", lenient: true, counts: [1, 1, 0, 0, 1], findings: ["K144:13-"]),
         Fixture(name: "deck-dump.yml", counts: [1, 2, 1, 1, 2]),
         Fixture(name: "format-1.1.yml", counts: [2, 3, 0, 0, 2]),
         Fixture(name: "format-2.1.yml", counts: [1, 1, 0, 0, 0]),

@@ -139,7 +139,7 @@ func placeholderSecrets() throws {
 @Test(
     "a plain path of 3.0 that looks like a pattern loads with a warning",
     arguments: [
-        ("/api/files/*/download", true), ("/users/{id}", true), ("/items/:id", true), ("/a/[0-9]+", true),
+        ("/api/files/*/download", true), ("/users/{id}", true), ("/items/:id", true), ("/a/[0-9]+", true), ("/user/<int:id>", true),
         ("/v1/images:annotate", false), ("/api/~/x", false), ("/odata/Products(1)", false), ("~/users/[^/]+", false),
     ])
 func patternsInPlainPaths(path: String, warns: Bool) throws {
@@ -252,4 +252,53 @@ func repeatedConfigurations() throws {
             - {name: c, host: c, plugins: [{name: rate-limiting, config: {minute: 1, redis_host: r}}]}
             - {name: d, host: d, plugins: [{name: rate-limiting, config: {minute: 1, redis_host: r}}]}
             """) == ["K100:3", "K100:4", "K106:5!", "K106:6!"])
+}
+
+@Test("a Lua expression in a template costs a lenient file that one header and nothing else")
+func lenientTemplates() throws {
+    let text = """
+        _format_version: "3.0"
+        plugins:
+        - name: request-transformer
+          config:
+            add: {headers: ["Content-Profile: public", "X-Request-ID:$(uuid)", "X-User:$(headers.user)"]}
+            replace: {uri: "/x/$(os.time())", headers: ["Host:a"]}
+        """
+    #expect(told(text) == ["K144:5", "K144:6"])
+    let result = load(text, lenient: true)
+    #expect(result.findings.map { "\($0.code):\($0.line) \($0.severity) \($0.field)" } == [
+        "K144:5 omitted config.add.headers[2]", "K144:6 omitted config.replace.uri",
+    ])
+    let config = try #require(result.model).plugins[0].config
+    #expect(config["add"]["headers"].strings == ["Content-Profile: public", "X-User:$(headers.user)"])
+    #expect(config["replace"]["uri"].isNull && config["replace"]["headers"].strings == ["Host:a"])
+}
+
+@Test("leaving an authentication plugin out is said to open what it protects", arguments: ["jwt", "openid-connect"])
+func leftOutAuthentication(name: String) {
+    let result = load("_format_version: '3.0'\nplugins:\n- name: \(name)", lenient: true)
+    #expect(result.findings.map(\.severity) == [.omitted])
+    #expect(result.findings[0].remedy.hasSuffix("what it protects is then open to everyone"))
+}
+
+@Test(
+    "protocols of plugins are those that Kong's schemas allow",
+    arguments: [
+        ("ip-restriction", "{deny: [10.0.0.0/8]}", "tls_passthrough", true),
+        ("request-transformer", "{}", "tcp", true), ("prometheus", "{}", "udp", true),
+        ("response-transformer", "{}", "tcp", false), ("cors", "{}", "tls", false), ("key-auth", "{}", "udp", false),
+    ])
+func pluginProtocols(name: String, config: String, proto: String, isAllowed: Bool) {
+    #expect(
+        told("_format_version: '3.0'\nplugins:\n- name: \(name)\n  config: \(config)\n  protocols: [http, \(proto)]")
+            == (isAllowed ? [] : ["K103:5"]))
+}
+
+@Test(
+    "escapes of a plain path are complete",
+    arguments: [("/a%2", false), ("/a%zz", false), ("/a%", false), ("/a%20b", false), ("/a%2Fb", true), ("/a b%", true)])
+func escapes(path: String, isAccepted: Bool) {
+    // An escape of a byte that need not be escaped is not in normal form; Kong does not look at escapes when
+    // other characters are out of place.
+    #expect(told("_format_version: '3.0'\nroutes:\n- paths: ['\(path)']") == (isAccepted ? [] : ["K103:3"]))
 }

@@ -67,6 +67,8 @@ final class KongLoader {
     var groupScopes: [[Scope]] = []
     var groupParents: [Int] = []
     var pluginScopes: [[Scope]] = []
+    /// Values that lenient loading leaves out of the lists and fields that hold them.
+    var leftOut: Set<Int> = []
     /// Configurations of plugins that gave no finding, by a hash of what is written.
     var knownConfigs: [Int: KnownConfig] = [:]
     /// Complete records of schemas that nothing was written for.

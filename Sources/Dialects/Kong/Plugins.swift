@@ -70,16 +70,17 @@ extension KongLoader {
                 "Seaway has no plugin \(name); as it is disabled, it is left out", remedy: "remove it to silence this")
             return nil
         }
+        var remedy = "remove it, or start with --lenient to run without it"
+        if PluginCatalog.authenticates(name) { remedy += "; what it protects is then open to everyone" }
         switch standing {
         case .supported(let description): return description
         case .notYet:
             refuse(
                 .unsupportedPlugin, at: node, field: "name", "Kong plugin \(name) is not supported by Seaway yet",
-                remedy: "remove it, or start with --lenient to run without it")
+                remedy: remedy)
         case .enterprise:
             refuse(
-                .enterprisePlugin, at: node, field: "name", "\(name) exists in Kong Enterprise only",
-                remedy: "remove it, or start with --lenient to run without it")
+                .enterprisePlugin, at: node, field: "name", "\(name) exists in Kong Enterprise only", remedy: remedy)
         case .unknown:
             let near = Suggestion.nearest(to: name, in: PluginCatalog.allNames)
             refuse(
@@ -221,7 +222,7 @@ extension KongLoader {
             defaultRecords[ObjectIdentifier(schema)] = record
             return record
         }
-        guard fields.has(index) else { return field.defaultValue }
+        guard fields.has(index), !leftOut.contains(fields.nodes[index]) else { return field.defaultValue }
         return value(fields[index], field)
     }
 
@@ -237,7 +238,8 @@ extension KongLoader {
             if let whole = document.int(node) { return .int(whole) }
             return document.number(node).map { .double($0) } ?? .null
         case .boolean: return document.bool(node).map { .bool($0) } ?? .null
-        case .array(let element): return .array(elements(node).map { value($0, element) })
+        case .array(let element):
+            return .array(elements(node).filter { !leftOut.contains($0) }.map { value($0, element) })
         case .set(let element):
             var values: [ConfigValue] = []
             for child in elements(node) {

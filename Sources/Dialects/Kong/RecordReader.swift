@@ -225,6 +225,11 @@ extension KongLoader {
                 case .form(let form):
                     if form == .routePath, format != .v3 { continue }
                     if text.count > 0, let problem = TextForms.problem(form, text) {
+                        if problem.code == .luaExpression, isLenient {
+                            refuse(problem.code, at: node, problem.message, remedy: problem.remedy)
+                            leftOut.insert(node)
+                            return true
+                        }
                         report(problem.code, at: node, problem.message, remedy: problem.remedy)
                         return false
                     }

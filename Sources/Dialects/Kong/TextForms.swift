@@ -164,10 +164,15 @@ enum TextForms {
             return problem("a path begins with /", "write /\(text.string)")
         }
         if hasEmptySegment(text) { return problem("a path has no empty segments", "write / once") }
-        guard all(text, { ASCII.isUnreserved($0) || "/%:@!$&'()*+,;=".utf8.contains($0) }) else {
+        guard all(text, isPathCharacter) else {
             return problem("a character that RFC 3986 does not allow in a path", "write it as %XX")
         }
         return escapesAreValid(text) ? nil : problem("an incomplete %XX escape", "write % as %25")
+    }
+
+    /// What RFC 3986 allows in a path.
+    private static func isPathCharacter(_ byte: UInt8) -> Bool {
+        ASCII.isUnreserved(byte) || "/%:@!$&'()*+,;=".utf8.contains(byte)
     }
 
     private static func routePath(_ text: Bytes) -> ValueProblem? {
@@ -184,6 +189,9 @@ enum TextForms {
         }
         if RoutePath.isPlainlyNormal(text) { return nil }
         if hasEmptySegment(text) { return problem("a path has no empty segments", "write / once") }
+        if all(text, isPathCharacter), !escapesAreValid(text) {
+            return problem("an incomplete %XX escape", "write % as %25")
+        }
         let source = text.array
         let normal = RoutePath.normalized(source)
         guard normal != source else { return nil }

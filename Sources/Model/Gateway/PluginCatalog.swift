@@ -55,6 +55,15 @@ public enum PluginCatalog {
         return table
     }()
 
+    /// Plugins that are not run and that ask who is calling: left out, they leave a door open.
+    public static func authenticates(_ name: String) -> Bool { authenticating.contains(name) }
+
+    private static let authenticating: Set<String> = [
+        "jwt", "oauth2", "hmac-auth", "ldap-auth", "ldap-auth-advanced", "openid-connect", "mtls-auth", "key-auth-enc",
+        "oauth2-introspection", "jwt-signer", "saml", "opa", "vault-auth", "header-cert-auth", "ace",
+        "konnect-application-auth", "standard-webhooks", "acl-advanced",
+    ]
+
     static let notYet: [String] = [
         "pre-function", "post-function", "zipkin", "bot-detection", "session", "acme", "jwt", "oauth2", "ldap-auth",
         "hmac-auth", "grpc-gateway", "grpc-web", "response-ratelimiting", "redirect", "ai-request-transformer",

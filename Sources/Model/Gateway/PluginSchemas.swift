@@ -66,7 +66,7 @@ enum PluginSchemas {
         ])
 
     static let ipRestriction = PluginDescription(
-        "ip-restriction", priority: 990, protocols: [.http, .https, .grpc, .grpcs, .tcp, .tls],
+        "ip-restriction", priority: 990, protocols: Set(GatewayProtocol.allCases),
         defaultProtocols: [.grpc, .grpcs, .http, .https, .tcp, .tls],
         [
             FieldSchema("allow", .array(text(.ipOrPrefix))),
@@ -157,7 +157,7 @@ enum PluginSchemas {
     }
 
     static let requestTransformer = PluginDescription(
-        "request-transformer", priority: 801,
+        "request-transformer", priority: 801, protocols: Set(GatewayProtocol.allCases),
         [
             FieldSchema("http_method", .string, [.form(.method)]),
             requestChange("remove", headers: .plainName, others: .plainName),
