@@ -92,7 +92,8 @@ public final class Buffer {
     public func append(_ bytes: Bytes) {
         let n = bytes.count
         reserve(n)
-        unsafe (base + end).copyMemory(from: UnsafeRawPointer(bitPattern: bytes.address) ?? UnsafeRawPointer(base), byteCount: n)
+        unsafe (base + end).copyMemory(
+            from: UnsafeRawPointer(bitPattern: bytes.address) ?? UnsafeRawPointer(base), byteCount: n)
         tail += n
     }
 

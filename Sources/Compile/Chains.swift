@@ -15,14 +15,24 @@ struct ChainTable {
     /// Protocols of each plugin of the model, as a set that is cheap to compare.
     var protocolsOfPlugin: [Protocols] = []
     /// Wire bytes of a filter or a chain -> its index: equal ones are stored once.
-    var filters: [[UInt8]: Int] = [:]
-    var chains: [[UInt8]: Int] = [:]
+    var filters: [WireKey: Int] = [:]
+    var chains: [WireKey: Int] = [:]
     /// Chains of routes that have no plugins of their own, by (service with plugins or -1, protocols).
     var shared: [SharedKey: Int] = [:]
 
     struct SharedKey: Hashable {
         var service: Int
         var protocols: Protocols
+    }
+
+    /// Wire bytes as a key. Measured: an array of bytes hashes each byte by itself, which was a tenth of the
+    /// time to load 100,000 plugins.
+    struct WireKey: Hashable {
+        var bytes: [UInt8]
+
+        func hash(into hasher: inout Hasher) {
+            unsafe bytes.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
+        }
     }
 }
 
@@ -45,9 +55,9 @@ extension Compilation {
     }
 
     private mutating func add(_ filter: Filter) -> Int {
-        let bytes = filter.wire
-        if let index = chains.filters[bytes] { return index }
-        chains.filters[bytes] = snapshot.filters.count
+        let key = ChainTable.WireKey(bytes: filter.wire)
+        if let index = chains.filters[key] { return index }
+        chains.filters[key] = snapshot.filters.count
         snapshot.filters.append(filter)
         return snapshot.filters.count - 1
     }
@@ -90,9 +100,9 @@ extension Compilation {
             start = end
         }
         guard !chain.steps.isEmpty else { return -1 }
-        let bytes = chain.wire
-        if let index = chains.chains[bytes] { return index }
-        chains.chains[bytes] = snapshot.chains.count
+        let key = ChainTable.WireKey(bytes: chain.wire)
+        if let index = chains.chains[key] { return index }
+        chains.chains[key] = snapshot.chains.count
         snapshot.chains.append(chain)
         return snapshot.chains.count - 1
     }

@@ -48,7 +48,8 @@ public struct SocketAddress: Hashable, Sendable {
                 unsafe raw.storeBytes(of: address.high.byteSwapped, toByteOffset: 8, as: UInt64.self)
                 unsafe raw.storeBytes(of: address.low.byteSwapped, toByteOffset: 16, as: UInt64.self)
             } else {
-                unsafe raw.storeBytes(of: UInt32(truncatingIfNeeded: address.low).byteSwapped, toByteOffset: 4, as: UInt32.self)
+                unsafe raw.storeBytes(
+                    of: UInt32(truncatingIfNeeded: address.low).byteSwapped, toByteOffset: 4, as: UInt32.self)
             }
         }
         return (storage, address.isIPv6 ? 28 : 16)
@@ -72,7 +73,9 @@ public struct SystemError: Error, Equatable, CustomStringConvertible {
 public enum Socket {
     /// A listening TCP socket. With `shared`, several may be bound to one address and the kernel
     /// spreads new connections over them (SO_REUSEPORT).
-    public static func listen(_ address: SocketAddress, shared: Bool = true, backlog: Int32 = 4096) throws(SystemError) -> Int32 {
+    public static func listen(_ address: SocketAddress, shared: Bool = true, backlog: Int32 = 4096) throws(SystemError)
+        -> Int32
+    {
         let fd = sys_socket(address.address.isIPv6 ? AF_INET6 : AF_INET, Int32(SOCK_STREAM.rawValue))
         guard fd >= 0 else { throw SystemError("socket") }
         _ = sys_set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1)

@@ -53,7 +53,9 @@ public enum Shadow {
         let hosts = route.hosts.isEmpty ? [""] : ["", route.hosts[0].lowercased()]
         for host in hosts {
             let candidates = known[Place(path: path, host: host), default: []].prefix(comparisonLimit)
-            if let found = candidates.first(where: { $0.route != part.route && covers($0, part, routes) }) { return found }
+            if let found = candidates.first(where: { $0.route != part.route && covers($0, part, routes) }) {
+                return found
+            }
         }
         return nil
     }

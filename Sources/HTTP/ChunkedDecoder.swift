@@ -68,7 +68,9 @@ public struct ChunkedDecoder {
                     trailers.keepLast()
                     trailerCount += 1
                     trailerBytes += next - buffer.start
-                    guard trailerCount <= Self.trailerFieldLimit, trailerBytes <= Self.trailerLimit else { return .failed }
+                    guard trailerCount <= Self.trailerFieldLimit, trailerBytes <= Self.trailerLimit else {
+                        return .failed
+                    }
                     buffer.consume(next - buffer.start)
                 case .end(let next):
                     buffer.consume(next - buffer.start)

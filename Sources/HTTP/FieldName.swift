@@ -114,7 +114,9 @@ struct FieldNameTable: Sendable {
 
         @inline(__always)
         var place: Int {
-            let mixed = (first ^ last &* 31) &* 0x9E37_79B9_7F4A_7C15 ^ UInt64(truncatingIfNeeded: count) &* 0xFF51_AFD7_ED55_8CCD
+            let mixed =
+                (first ^ last &* 31) &* 0x9E37_79B9_7F4A_7C15 ^ UInt64(truncatingIfNeeded: count)
+                &* 0xFF51_AFD7_ED55_8CCD
             return Int(truncatingIfNeeded: mixed >> 56)
         }
 

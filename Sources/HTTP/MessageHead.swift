@@ -205,7 +205,8 @@ public final class RequestHead {
 
     /// Whether the client lets the connection live on.
     public var keepsAlive: Bool {
-        minorVersion == 1 ? !connection.contains(.close) : connection.contains(.keepAlive) && !connection.contains(.close)
+        minorVersion == 1
+            ? !connection.contains(.close) : connection.contains(.keepAlive) && !connection.contains(.close)
     }
 }
 
@@ -244,6 +245,7 @@ public final class ResponseHead {
     }
 
     public var keepsAlive: Bool {
-        minorVersion == 1 ? !connection.contains(.close) : connection.contains(.keepAlive) && !connection.contains(.close)
+        minorVersion == 1
+            ? !connection.contains(.close) : connection.contains(.keepAlive) && !connection.contains(.close)
     }
 }

@@ -211,7 +211,9 @@ public struct RequestParser {
     private func emptyPath(_ head: RequestHead) -> RequestFault? {
         // The second slash of "http://" stands for the path.
         guard let source = head.source else { return .badTarget }
-        let slash = head.targetRange.lowerBound + (source.bytes(at: head.targetRange.lowerBound, count: 5).ends(with: "s") ? 7 : 6)
+        let slash =
+            head.targetRange.lowerBound
+            + (source.bytes(at: head.targetRange.lowerBound, count: 5).ends(with: "s") ? 7 : 6)
         head.targetRange = slash..<(slash + 1)
         return nil
     }
@@ -274,7 +276,9 @@ public enum HostSyntax {
 
     /// `:` and 1 to 65535.
     private static func isPort(_ text: Bytes) -> Bool {
-        guard text.count >= 2, text.count <= 6, text[0] == 0x3A, let port = text.dropFirst(1).decimal() else { return false }
+        guard text.count >= 2, text.count <= 6, text[0] == 0x3A, let port = text.dropFirst(1).decimal() else {
+            return false
+        }
         return port >= 1 && port <= 65535
     }
 

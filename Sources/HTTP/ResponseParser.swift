@@ -105,7 +105,9 @@ public struct ResponseParser {
         if codings > 0, lengths > 0 { return .conflictingFraming }
         var length: Int?
         if lengths > 0 {
-            guard lengths == 1, let value = head.headers.first(.contentLength)?.decimal() else { return .badContentLength }
+            guard lengths == 1, let value = head.headers.first(.contentLength)?.decimal() else {
+                return .badContentLength
+            }
             length = value
         }
         if codings > 0 {

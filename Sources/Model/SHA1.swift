@@ -32,20 +32,33 @@ public struct SHA1 {
 
     /// Eight bytes, big-endian.
     public mutating func update(_ value: UInt64) {
+        total += 8
+        // Namespaces of ids stand at the start of a block: whole words.
+        if filled & 3 == 0, filled < 56 {
+            words[filled >> 2] = UInt32(truncatingIfNeeded: value >> 32)
+            words[(filled >> 2) + 1] = UInt32(truncatingIfNeeded: value)
+            filled += 8
+            return
+        }
         for shift in stride(from: UInt64(56), through: 0, by: -8) {
             append(UInt8(truncatingIfNeeded: value >> shift))
         }
-        total += 8
     }
 
     /// The digest as five words.
     public mutating func finish() -> (UInt32, UInt32, UInt32, UInt32, UInt32) {
         let bits = total &* 8
         append(0x80)
-        while filled != 56 { append(0) }
-        for shift in stride(from: UInt64(56), through: 0, by: -8) {
-            append(UInt8(truncatingIfNeeded: bits >> shift))
+        while filled & 3 != 0 { append(0) }
+        if filled > 56 {
+            for word in filled >> 2..<16 { words[word] = 0 }
+            compress()
+            filled = 0
         }
+        for word in filled >> 2..<14 { words[word] = 0 }
+        words[14] = UInt32(truncatingIfNeeded: bits >> 32)
+        words[15] = UInt32(truncatingIfNeeded: bits)
+        compress()
         return state
     }
 

@@ -70,6 +70,7 @@ public final class ProxyProcess: ControlOwner {
     public func run() -> Int32 {
         directory.publish = { [unowned self] update in self.tell(.endpoints(update)) }
         reports.attach(to: loop) { [unowned self] report in self.take(report) }
+        watchSignals()
         let channel = ControlChannel(loop: loop, path: options.control, owner: self)
         self.channel = channel
         channel.start()
@@ -77,6 +78,21 @@ public final class ProxyProcess: ControlOwner {
         log?.close()
         return 0
     }
+
+    /// A service manager may send SIGTERM to every process of the service at once: what was begun is
+    /// finished all the same.
+    private func watchSignals() {
+        let descriptor = sys_signals_as_descriptor(1 << UInt64(SIGTERM) | 1 << UInt64(SIGINT))
+        guard descriptor >= 0 else { return }
+        let watcher = SignalWatcher { [unowned self] number in
+            guard number == SIGTERM || number == SIGINT else { return }
+            self.drain(timeout: self.running?.settings.drainTimeout ?? 1, idle: 0)
+        }
+        signals = watcher
+        _ = loop.add(watcher, descriptor: descriptor, events: .readable, edgeTriggered: false)
+    }
+
+    private var signals: SignalWatcher?
 
     private func tell(_ message: WorkerMessage) {
         for mailbox in mailboxes { mailbox.send(message) }
@@ -202,7 +218,8 @@ public final class ProxyProcess: ControlOwner {
             mailboxes.append(mailbox)
             self.metrics.append(metrics)
             let start = WorkerStart(
-                index: index, running: first, board: board, metrics: metrics, log: log, mailbox: mailbox, reports: reports)
+                index: index, running: first, board: board, metrics: metrics, log: log, mailbox: mailbox,
+                reports: reports)
             start.launch()
         }
     }
@@ -322,15 +339,18 @@ extension ProxyProcess: StatusSource {
         for (cluster, list) in zip(running.snapshot.clusters, directory.lists) where cluster.isUpstream {
             for endpoint in list.endpoints {
                 let state: TargetHealth.State =
-                    endpoint.cell < 0 ? .healthchecksOff : board.state(endpoint.cell).isAvailable ? .healthy : .unhealthy
+                    endpoint.cell < 0
+                    ? .healthchecksOff : board.state(endpoint.cell).isAvailable ? .healthy : .unhealthy
                 all.append(
                     TargetHealth(
                         upstream: cluster.name, target: "\(endpoint.targetName):\(endpoint.targetPort)",
                         address: "\(Endpoint.literal(endpoint.address)):\(endpoint.port)", state: state))
             }
-            for (index, target) in cluster.targets.enumerated() where !list.endpoints.contains(where: { $0.target == index }) {
+            for (index, target) in cluster.targets.enumerated()
+            where !list.endpoints.contains(where: { $0.target == index }) {
                 all.append(
-                    TargetHealth(upstream: cluster.name, target: "\(target.host):\(target.port)", address: "", state: .dnsError))
+                    TargetHealth(
+                        upstream: cluster.name, target: "\(target.host):\(target.port)", address: "", state: .dnsError))
             }
         }
         return all
@@ -353,6 +373,15 @@ private final class Ticker: EventHandler {
     override func timedOut() { if tick() { start() } }
 }
 
+private final class SignalWatcher: EventHandler {
+    private let received: (Int32) -> Void
+    init(_ received: @escaping (Int32) -> Void) { self.received = received }
+
+    override func ready(_ events: Readiness) {
+        while case let number = sys_signalfd_next(descriptor), number != 0 { received(number) }
+    }
+}
+
 private final class DrainTimer: EventHandler {
     private let fire: () -> Void
     init(_ fire: @escaping () -> Void) { self.fire = fire }
@@ -371,7 +400,8 @@ private final class WorkerStart: @unchecked Sendable {  // Handed over once; onl
         name = "worker-\(index)"
         make = {
             Worker(
-                index: index, running: running, board: board, metrics: metrics, log: log, mailbox: mailbox, reports: reports)
+                index: index, running: running, board: board, metrics: metrics, log: log, mailbox: mailbox,
+                reports: reports)
         }
     }
 

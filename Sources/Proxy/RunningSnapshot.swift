@@ -68,7 +68,9 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
     /// What metrics call each consumer: the username, or the custom id.
     let consumerNames: [[UInt8]]
 
-    init(_ snapshot: Snapshot, directory: ClusterDirectory, tickets: TicketKeys, shared: SharedState) throws(SnapshotRefusal) {
+    init(_ snapshot: Snapshot, directory: ClusterDirectory, tickets: TicketKeys, shared: SharedState)
+        throws(SnapshotRefusal)
+    {
         try Self.checkReferences(snapshot)
         self.snapshot = snapshot
         let settings = snapshot.settings
@@ -89,7 +91,8 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
         headLimits = HeadLimits(
             line: settings.requestLineLimit, head: settings.requestHeadLimit, fields: settings.headerCountLimit)
         responseLimits = HeadLimits(
-            line: settings.responseHeadLimit, head: settings.responseHeadLimit, fields: max(256, settings.headerCountLimit))
+            line: settings.responseHeadLimit, head: settings.responseHeadLimit,
+            fields: max(256, settings.headerCountLimit))
         trusted = settings.trustedPeers.compactMap { IPPrefix($0) }
         realIP = FieldKey(settings.realIPHeader)
         facts = snapshot.routes.map(RouteFacts.init)
@@ -176,7 +179,9 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
         return result
     }
 
-    private static func tlsServer(_ s: Snapshot, _ authorities: String, _ tickets: TicketKeys) throws(SnapshotRefusal) -> TLSServer {
+    private static func tlsServer(_ s: Snapshot, _ authorities: String, _ tickets: TicketKeys) throws(SnapshotRefusal)
+        -> TLSServer
+    {
         var failed = -1
         do throws(TLSError) {
             return try TLSServer(
@@ -209,9 +214,11 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
                     try TLSClient(
                         verify: policy.verify, depth: policy.verify ? policy.depth : nil,
                         authorities: policy.caCertificates.map { s.caCertificates[$0].pem },
-                        identity: policy.clientCertificate >= 0 ? identity(s.certificates[policy.clientCertificate]) : nil))
+                        identity: policy.clientCertificate >= 0
+                            ? identity(s.certificates[policy.clientCertificate]) : nil))
             } catch {
-                throw SnapshotRefusal(description: "the TLS settings of service \(service.name) cannot be used: \(error)")
+                throw SnapshotRefusal(
+                    description: "the TLS settings of service \(service.name) cannot be used: \(error)")
             }
             known[policy] = profiles.count - 1
             byService.append(profiles.count - 1)

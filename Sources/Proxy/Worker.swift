@@ -158,7 +158,8 @@ final class Worker {
     }
 
     private func accepted(_ descriptor: Int32, _ peer: SocketAddress, _ address: String, _ port: Int) {
-        guard clients.count < running.settings.connectionLimit, let listener = running.listener(address: address, port: port)
+        guard clients.count < running.settings.connectionLimit,
+            let listener = running.listener(address: address, port: port)
         else {
             metrics.count(.refused)
             return Socket.close(descriptor)

@@ -95,13 +95,16 @@ public struct WireWriter {
     }
 
     public mutating func put(_ field: Int, _ value: ID) {
-        var raw: [UInt8] = []
-        for word in [value.high, value.low] {
-            for shift in stride(from: UInt64(56), through: 0, by: -8) {
-                raw.append(UInt8(truncatingIfNeeded: word >> shift))
-            }
+        tag(field, 2)
+        varint(16)
+        bigEndian(value.high)
+        bigEndian(value.low)
+    }
+
+    private mutating func bigEndian(_ word: UInt64) {
+        for shift in stride(from: UInt64(56), through: 0, by: -8) {
+            bytes.append(UInt8(truncatingIfNeeded: word >> shift))
         }
-        put(field, raw)
     }
 
     public mutating func put(_ field: Int, _ values: [String]) {

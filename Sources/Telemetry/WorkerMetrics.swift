@@ -148,7 +148,8 @@ public final class WorkerMetrics: @unchecked Sendable {
     }
 
     @inline(__always)
-    private func count(_ families: MetricFamilies, _ sample: RequestSample, _ index: Int, _ slab: CellSlab, _ row: Int) {
+    private func count(_ families: MetricFamilies, _ sample: RequestSample, _ index: Int, _ slab: CellSlab, _ row: Int)
+    {
         if families.contains(.statusCodes) {
             let code = sample.status & 0x3FF
             if !RouteSeries.count(code: code, fromService: sample.isFromService, in: slab, row) {

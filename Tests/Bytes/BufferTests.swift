@@ -6,7 +6,8 @@ import Testing
 @Suite("Buffer")
 struct BufferTests {
     private static let numbers: [Int] =
-        [0, 1, 9, 10, 11, 99, 100, 255, 1000, 65535, 1 << 31, Int.max, -1, -10, Int.min] + (0..<18).map { n in
+        [0, 1, 9, 10, 11, 99, 100, 255, 1000, 65535, 1 << 31, Int.max, -1, -10, Int.min]
+        + (0..<18).map { n in
             (0..<n).reduce(1) { product, _ in product * 10 }
         }
 
@@ -51,7 +52,9 @@ struct BufferTests {
 
     @Test(
         "an address reads back as it was written",
-        arguments: ["127.0.0.1", "0.0.0.0", "255.255.255.255", "::", "::1", "2001:db8::1", "fe80::1:0:0:1", "1:2:3:4:5:6:7:8"])
+        arguments: [
+            "127.0.0.1", "0.0.0.0", "255.255.255.255", "::", "::1", "2001:db8::1", "fe80::1:0:0:1", "1:2:3:4:5:6:7:8",
+        ])
     func addresses(_ text: String) throws {
         let address = try #require(IPAddress(text))
         #expect(address.description == text)
@@ -59,7 +62,9 @@ struct BufferTests {
 
     @Test(
         "text that is no address is refused",
-        arguments: ["", "1.2.3", "1.2.3.4.5", "01.2.3.4", "256.1.1.1", "1.2.3.4 ", ":", ":::", "1::2::3", "12345::", "g::"])
+        arguments: [
+            "", "1.2.3", "1.2.3.4.5", "01.2.3.4", "256.1.1.1", "1.2.3.4 ", ":", ":::", "1::2::3", "12345::", "g::",
+        ])
     func refused(_ text: String) { #expect(IPAddress(text) == nil) }
 
     @Test("a prefix holds what shares its bits and nothing else")

@@ -13,5 +13,7 @@ func everyCodeIsDocumented() throws {
         guard line.hasPrefix("**K"), let end = line.dropFirst(2).firstIndex(of: "*") else { return nil }
         return String(line[line.index(line.startIndex, offsetBy: 2)..<end])
     }
-    #expect(documented.sorted() == DiagnosticCode.allCases.map(\.rawValue).sorted())
+    // Told by the program, not by the reader of files: a file that cannot be opened, a shadowed route.
+    let ofTheProgram = ["K009", "K090"]
+    #expect(documented.sorted() == (DiagnosticCode.allCases.map(\.rawValue) + ofTheProgram).sorted())
 }

@@ -42,7 +42,9 @@ struct FieldParserTests {
                 name[position] = byte
                 let verdict = Self.parse(name + Array(": v\r\n".utf8))
                 if Self.isToken(byte) {
-                    #expect(verdict == .field(String(decoding: name, as: UTF8.self), "v"), "byte \(byte) at \(position) of \(length)")
+                    #expect(
+                        verdict == .field(String(decoding: name, as: UTF8.self), "v"),
+                        "byte \(byte) at \(position) of \(length)")
                 } else {
                     #expect(verdict == .refused, "byte \(byte) at \(position) of \(length)")
                 }
@@ -76,6 +78,8 @@ struct FieldParserTests {
 
     @Test(
         "lines that only lenient parsers take are refused",
-        arguments: [": v\r\n", "name : v\r\n", "name\t: v\r\n", " name: v\r\n", "name: v\n", "name: a\rb\r\n", "name\r\n", "\n"])
+        arguments: [
+            ": v\r\n", "name : v\r\n", "name\t: v\r\n", " name: v\r\n", "name: v\n", "name: a\rb\r\n", "name\r\n", "\n",
+        ])
     func refused(_ line: String) { #expect(Self.parse(Array(line.utf8)) == .refused) }
 }

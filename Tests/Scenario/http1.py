@@ -225,6 +225,44 @@ class Connections(WithGateway):
         self.assertTrue(gone.wait(2))
 
 
+    def test_a_body_that_arrives_while_connecting_follows_its_head(self):
+        # A full queue: the kernel takes the connection only when the handshake is tried again.
+        listener = socket.socket()
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        fillers = []
+        for _ in range(3):
+            sock = socket.socket()
+            sock.setblocking(False)
+            sock.connect_ex(listener.getsockname())
+            fillers.append(sock)
+        route = {"name": "all", "paths": ["/"], "request_buffering": False}
+        gateway = Gateway(kong([service("late", f"http://127.0.0.1:{listener.getsockname()[1]}", [route])]))
+        self.addCleanup(gateway.stop)
+        with Client(gateway.port) as client:
+            client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n")
+            for _ in range(5):
+                time.sleep(0.02)
+                client.send(b"body")
+            for sock in fillers:
+                sock.close()
+            got = []
+
+            def serve():
+                while not got:
+                    with Stream(listener.accept()[0]) as stream:
+                        try:
+                            got.append(stream.request())
+                            stream.send(reply())
+                        except Ended:
+                            pass  # One of the fillers.
+
+            threading.Thread(target=serve, daemon=True).start()
+            self.assertEqual(client.response().status, 200)
+        listener.close()
+        self.assertEqual((got[0].method, got[0].body), ("POST", b"body" * 5))
+
+
 class Framing(WithGateway):
     def test_chunked_requests_are_decoded_at_every_boundary(self):
         self.origin.on("/stream/echo", lambda s, h: (read_body(s, h), reply(200, h.body))[1])
@@ -433,6 +471,23 @@ class Interim(WithGateway):
         client.send(b"POST /stream/413 HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n" + bytes(1000))
         answer = client.response()
         self.assertEqual((answer.status, answer.body, answer.tokens("Connection")), (413, b"too large", ["close"]))
+
+    def test_a_broken_body_after_the_answer_began_gets_no_second_answer(self):
+        def script(stream, head):
+            stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nbegun")
+            stream.ended(5)
+            return False
+
+        self.origin.on("/stream/begun", script)
+        client = self.client()
+        client.send(b"POST /stream/begun HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
+        client.until(b"\r\n\r\nbegun")
+        client.send(b"not a chunk size\r\n")
+        try:
+            self.assertEqual(client.rest(), b"")
+        except ConnectionError:
+            pass
+        eventually("the upstream connection to end", lambda: not self.origin.open)
 
     def test_an_early_answer_is_seen_even_if_the_upstream_closes_with_bytes_unread(self):
         def script(stream, head):

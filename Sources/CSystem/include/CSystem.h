@@ -184,7 +184,7 @@ static inline int sys_pidfd_open(int pid) { return (int)syscall(434, pid, 0); }
 static inline int sys_poll_many(uintptr_t entries, size_t count, int milliseconds) {
     return poll((struct pollfd *)entries, (nfds_t)count, milliseconds);
 }
-/// The next pending signal of the set that `sys_signalfd` took; 0 when there is none.
+/// The next pending signal of `sys_signals_as_descriptor`'s set; 0 when there is none.
 static inline int sys_signalfd_next(int fd) {
     struct signalfd_siginfo info;
     return read(fd, &info, sizeof info) == (ssize_t)sizeof info ? (int)info.ssi_signo : 0;

@@ -83,6 +83,10 @@ extension KongLoader {
         "filter_chains", "oauth2_tokens", "oauth2_authorization_codes", "sessions", "acme_storage",
         "ratelimiting_metrics", "response_ratelimiting_metrics",
     ]
+    /// Top-level keys that are no entities.
+    static let fileFields = [
+        "_format_version", "_transform", "_info", "_plugin_configs", "_comment", "_ignore", "_workspace", "_konnect",
+    ]
     /// Kept by Kong for itself.
     static let internalEntities: Set<String> = ["parameters", "clustering_data_planes", "plugins_meta"]
 
@@ -197,9 +201,7 @@ extension KongLoader {
         let value = document.value(entry)
         if let kind = EntityKind(rawValue: key) { return readEntities(kind, value, parent: nil) }
         switch key {
-        case "_format_version", "_transform", "_info", "_plugin_configs", "_comment", "_ignore", "_workspace",
-            "_konnect":
-            return
+        case _ where Self.fileFields.contains(key): return
         case "workspaces":
             readWorkspaces(value)
             return
@@ -217,7 +219,7 @@ extension KongLoader {
                 .unsupportedEntity, at: entry, field: key, "\(key) are not supported by Seaway yet",
                 remedy: "remove them, or start with --lenient to run without them")
         } else {
-            let near = Suggestion.nearest(to: key, in: EntityKind.allCases.map(\.rawValue))
+            let near = Suggestion.nearest(to: key, in: EntityKind.allCases.map(\.rawValue) + Self.fileFields)
             refuse(
                 .unknownEntityType, at: entry, field: key, "unknown entity type \(key)",
                 remedy: near.map { "did you mean \($0)?" } ?? "remove it, or see docs/kong-compatibility.md")

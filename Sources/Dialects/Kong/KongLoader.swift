@@ -42,6 +42,8 @@ final class KongLoader {
     var model = GatewayModel()
     var findings: [Diagnostic] = []
     private var dropped = 0
+    /// Counts those that were not kept, too.
+    var findingsMade: Int { findings.count + dropped }
 
     var format = FormatVersion.v3
     /// False: secrets are already hashed.
@@ -65,12 +67,20 @@ final class KongLoader {
     var groupScopes: [[Scope]] = []
     var groupParents: [Int] = []
     var pluginScopes: [[Scope]] = []
+    /// Configurations of plugins that gave no finding, by a hash of what is written.
+    var knownConfigs: [Int: KnownConfig] = [:]
     /// Complete records of schemas that nothing was written for.
     var defaultRecords: [ObjectIdentifier: ConfigValue] = [:]
     /// Prefixes of environment variables by vault.
     var vaultPrefixes: [String: String] = [:]
     var symbolPositions: [ObjectIdentifier: [Int16]] = [:]
     var namespaces: [EntityKind: Identifier] = [:]
+
+    struct KnownConfig {
+        var schema: RecordSchema
+        var node: Int
+        var value: ConfigValue
+    }
 
     enum PathPart {
         case key(String)

@@ -21,9 +21,7 @@ extension KongLoader {
         plugin.isEnabled = isEnabled
         plugin.protocols = description.defaultProtocols
         if fields.has(schema["protocols"]) {
-            plugin.protocols = strings(fields, schema["protocols"], unique: true).compactMap {
-                GatewayProtocol(rawValue: $0)
-            }
+            plugin.protocols = protocols(fields, schema["protocols"])
             if let odd = plugin.protocols.first(where: { !description.protocols.contains($0) }) {
                 report(
                     .badValue, at: fields[schema["protocols"]], field: "protocols",
@@ -49,6 +47,17 @@ extension KongLoader {
         }
         model.plugins.append(plugin)
         pluginScopes.append(scopes)
+    }
+
+    private func protocols(_ fields: Fields, _ position: Int) -> [GatewayProtocol] {
+        let known = strings(fields, position, unique: true).compactMap { GatewayProtocol(rawValue: $0) }
+        if known.isEmpty, document.count(fields[position]) > 0 {
+            report(
+                .enterpriseField, at: fields[position], field: "protocols",
+                "the protocols ws and wss exist in Kong Enterprise only",
+                remedy: "write http and https; WebSockets work over them")
+        }
+        return known
     }
 
     /// The plugin's description if Seaway runs it; otherwise a finding that says why not.
@@ -85,9 +94,32 @@ extension KongLoader {
 
     // MARK: Configuration
 
-    /// The plugin's `config` with defaults filled in; nil when it must be left out.
+    /// Distinct configurations remembered; large files repeat a few of them many times.
+    private static let knownConfigsLimit = 4096
+
+    /// The plugin's `config` with defaults filled in; nil when it must be left out. Equal ones that gave no
+    /// finding are read once and share their memory.
     private func configuration(of plugin: PluginDescription, _ fields: Fields, _ node: Int) -> ConfigValue? {
         let own = fields[EntitySchemas.plugin["config"]]
+        guard document.member(node, "_config") == Document.none, own != Document.none else {
+            return freshConfiguration(of: plugin, own, node)
+        }
+        var hasher = Hasher()
+        hasher.combine(ObjectIdentifier(plugin.config))
+        document.combine(own, into: &hasher)
+        let key = hasher.finalize()
+        if let known = knownConfigs[key], known.schema === plugin.config, document.areEqual(known.node, own) {
+            return known.value
+        }
+        let before = findingsMade
+        let value = freshConfiguration(of: plugin, own, node)
+        if let value, findingsMade == before, knownConfigs.count < Self.knownConfigsLimit {
+            knownConfigs[key] = KnownConfig(schema: plugin.config, node: own, value: value)
+        }
+        return value
+    }
+
+    private func freshConfiguration(of plugin: PluginDescription, _ own: Int, _ node: Int) -> ConfigValue? {
         var records = own == Document.none ? [] : [own]
         let reference = document.member(node, "_config")
         if reference != Document.none, let name = document.string(reference) {
@@ -157,10 +189,15 @@ extension KongLoader {
         for (index, field) in fields.schema.fields.enumerated() where !field.movedTo.isEmpty && fields.has(index) {
             report(
                 .deprecated, .warning, at: fields[index], field: field.name, "\(field.name) is deprecated",
-                remedy: "write \(field.movedTo.joined(separator: ": { "))")
+                remedy: "write \(Self.nesting(field.movedTo))")
             set(field.movedTo[...], in: &record, to: value(fields, index, field))
         }
         return record
+    }
+
+    /// `redis: { host: … }` for redis, host.
+    private static func nesting(_ path: [String]) -> String {
+        path.joined(separator: ": { ") + ": …" + String(repeating: " }", count: path.count - 1)
     }
 
     private func set(_ path: ArraySlice<String>, in record: inout ConfigValue, to value: ConfigValue) {

@@ -12,15 +12,6 @@ struct Fields {
 }
 
 extension KongLoader {
-    /// Fields that exist in Kong Enterprise only, by the record that they stand in.
-    static let enterpriseFields: [String: Set<String>] = [
-        "plugins": ["ordering", "condition", "partials", "consumer_group"],
-        "services": ["tls_sans"],
-        "upstreams": ["sticky_sessions_cookie", "sticky_sessions_cookie_path"],
-        "consumers": ["groups", "type"],
-        "targets": ["failover"],
-    ]
-
     /// Reads `records` (the first wins; the others fill what it leaves out) by `schema`.
     ///
     /// - Parameter extra: is asked about each key that the schema lacks; true: it is known.
@@ -59,7 +50,7 @@ extension KongLoader {
             let value = document.value(entry)
             if position < 0 {
                 let key = document.symbols[symbol]
-                if !extra(key, entry) { reportUnknown(key, entry, fields.schema) }
+                if !extra(key, entry) { reportUnknown(key, entry, record, fields.schema) }
             } else {
                 let index = Int(position)
                 let isSkipped = !skipping.isEmpty && skipping.contains(document.symbols[symbol])
@@ -79,19 +70,6 @@ extension KongLoader {
         let fresh = [Int16](repeating: -2, count: document.symbols.count)
         symbolPositions[ObjectIdentifier(schema)] = fresh
         return fresh
-    }
-
-    private func reportUnknown(_ key: String, _ entry: Int, _ schema: RecordSchema) {
-        if Self.enterpriseFields[schema.name]?.contains(key) == true {
-            refuse(
-                .enterpriseField, at: entry, field: key, "\(key) exists in Kong Enterprise only",
-                remedy: "remove the field")
-            return
-        }
-        let near = Suggestion.nearest(to: key, in: schema.fields.map(\.name))
-        refuse(
-            .unknownField, at: entry, field: key, "unknown field \(key)",
-            remedy: near.map { "did you mean \($0)?" } ?? "remove it, or see docs/kong-compatibility.md")
     }
 
     /// Fields that are required and have neither value nor default.
@@ -237,6 +215,7 @@ extension KongLoader {
                 case .oneOf(let values):
                     let value = text.string
                     if !values.contains(value) {
+                        if reportsWebSocket(value, among: values, at: node) { return false }
                         let near = Suggestion.nearest(to: value, in: values)
                         report(
                             .badValue, at: node, "expected one of: \(values.joined(separator: ", "))",
@@ -308,7 +287,15 @@ extension KongLoader {
 
     /// A string, with a vault reference resolved.
     func secret(_ fields: Fields, _ position: Int) -> String? {
-        string(fields, position).flatMap {
+        if fields.has(position), document.withText(fields.nodes[position], { TextForms.isPlaceholder($0) }) {
+            // Kong takes it too: whoever has read the repository then has the secret.
+            report(
+                .badValue, .warning, at: fields.nodes[position], field: fields.schema.fields[position].name,
+                "a placeholder that nobody filled in is taken as the secret itself",
+                remedy:
+                    "fill it in first (envsubst < kong.yml), or write ${{ env \"DECK_NAME\" }} or {vault://env/name}")
+        }
+        return string(fields, position).flatMap {
             resolveVault($0, at: fields.nodes[position], fields.schema.fields[position].name)
         }
     }

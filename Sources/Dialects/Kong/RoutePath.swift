@@ -29,6 +29,22 @@ enum RoutePath {
         return true
     }
 
+    /// True for a plain path with characters that nobody means literally: `* { } [ ] \ | ^`, or a segment `:name`.
+    static func looksLikePattern(_ path: Bytes) -> Bool {
+        guard path.count > 0, path[0] == UInt8(ascii: "/") else { return false }
+        var previous: UInt8 = 0
+        for i in 0..<path.count {
+            switch path[i] {
+            case UInt8(ascii: "*"), UInt8(ascii: "{"), UInt8(ascii: "}"), UInt8(ascii: "["), UInt8(ascii: "]"),
+                UInt8(ascii: "\\"), UInt8(ascii: "|"), UInt8(ascii: "^"):
+                return true
+            case UInt8(ascii: ":") where previous == UInt8(ascii: "/"): return true
+            default: previous = path[i]
+            }
+        }
+        return false
+    }
+
     /// Escapes of unreserved bytes decoded, dot segments removed, repeated slashes merged.
     static func normalized(_ path: [UInt8]) -> [UInt8] {
         var decoded: [UInt8] = []

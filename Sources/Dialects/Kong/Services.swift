@@ -184,7 +184,10 @@ extension KongLoader {
 
     private func routePaths(_ fields: Fields) -> [String] {
         guard fields.has(RouteField.paths) else { return [] }
-        guard format != .v3 else { return strings(fields, RouteField.paths) }
+        guard format != .v3 else {
+            warnAboutPatterns(fields[RouteField.paths])
+            return strings(fields, RouteField.paths)
+        }
         var result: [String] = []
         for (index, element) in elements(fields[RouteField.paths]).enumerated() {
             let written = document.withText(element) { $0.array }
@@ -196,6 +199,23 @@ extension KongLoader {
             result.append(String(decoding: path, as: UTF8.self))
         }
         return result
+    }
+
+    /// Since 3.0 a path is a regular expression only behind `~`; before, special characters made it one, and
+    /// `{id}` and `:id` come from other tools. Such a path loads and then matches nothing that anyone asks for.
+    private func warnAboutPatterns(_ paths: Int) {
+        var element = document.firstElement(paths)
+        var index = 1
+        while element != Document.none {
+            if document.withText(element, { RoutePath.looksLikePattern($0) }) {
+                report(
+                    .badValue, .warning, at: element, field: "paths[\(index)]",
+                    "the path looks like a pattern, but without ~ it matches these very characters",
+                    remedy: "write ~/… with a regular expression, as in ~/users/[^/]+$, or only what goes before it")
+            }
+            element = document.next(element)
+            index += 1
+        }
     }
 
     private func headerMatches(_ fields: Fields) -> [HeaderMatch] {

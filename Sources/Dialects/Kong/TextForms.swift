@@ -31,7 +31,9 @@ enum TextForms {
             return text.starts(with: Bytes("~*")) ? regex(text.dropFirst(2)) : nil
         case .serverName: return serverName(text)
         case .wildcardServerName: return text == "*" ? nil : wildcard(text, serverName)
-        case .url: return ServiceURL(text) == nil ? problem("not a URL", "write scheme://host[:port][/path]") : nil
+        case .url:
+            guard ServiceURL(text) == nil else { return nil }
+            return placeholder(text) ?? problem("not a URL", "write scheme://host[:port][/path]")
         case .ip: return IPAddress(text) == nil ? problem("not an IP address", "write 10.0.0.1 or 2001:db8::1") : nil
         case .ipOrPrefix:
             return IPPrefix(text.string) == nil
@@ -41,11 +43,11 @@ enum TextForms {
                 ? problem("a tag may not contain \",\" or \"/\"", "use - or _ instead") : nil
         case .origin: return text == "*" ? nil : regex(text)
         case .regex: return regex(text)
-        case .pair, .renamePair: return pair(text)
-        case .headerPair: return pair(text) ?? headerName(text.prefix(text.firstIndex(of: 0x3A) ?? 0))
-        case .templatePair: return pair(text) ?? template(text)
-        case .templateHeaderPair:
-            return pair(text) ?? template(text) ?? headerName(text.prefix(text.firstIndex(of: 0x3A) ?? 0))
+        case .pair: return pair(text)
+        case .renamePair: return headerPair(text) ?? newHeaderName(text)
+        case .headerPair: return headerPair(text)
+        case .templatePair: return pair(text) ?? emptyValue(text) ?? template(text)
+        case .templateHeaderPair: return headerPair(text) ?? template(text)
         case .plainName:
             return text.contains(UInt8(ascii: "$"))
                 ? template(text) ?? problem("a name with a template in it", "templates stand in values only") : nil
@@ -55,7 +57,8 @@ enum TextForms {
         case .vaultPrefix: return vaultPrefix(text)
         case .upstreamName: return upstreamName(text)
         case .target:
-            return TargetAddress(text) == nil ? problem("not host[:port]", "write name:8000 or 10.0.0.1:80") : nil
+            guard TargetAddress(text) == nil else { return nil }
+            return placeholder(text) ?? problem("not host[:port]", "write name:8000 or 10.0.0.1:80")
         case .jwk:
             guard (try? JSONReader.read(text, limits: DocumentLimits())) != nil else {
                 return problem("not JSON", "write the key as a JSON string")
@@ -95,6 +98,7 @@ enum TextForms {
 
     private static func host(_ text: Bytes) -> ValueProblem? {
         if isHostName(text) || IPAddress(withoutBrackets(text)) != nil { return nil }
+        if let found = placeholder(text) { return found }
         if text.contains(UInt8(ascii: ":")) {
             return problem("a host has no port and no scheme here", "give the port in `port`, or use `url`")
         }
@@ -203,6 +207,39 @@ enum TextForms {
             return problem("not of the form name:value", "write name:value")
         }
         return nil
+    }
+
+    private static func headerPair(_ text: Bytes) -> ValueProblem? {
+        if let found = pair(text) ?? headerName(text.prefix(text.firstIndex(of: 0x3A) ?? 0)) { return found }
+        return hasControl(text) ? problem("a control character in a header", "remove line ends and the like") : nil
+    }
+
+    /// Of `old:new`, both name headers; a blank after the colon is part of the second.
+    private static func newHeaderName(_ text: Bytes) -> ValueProblem? {
+        let new = text.dropFirst((text.firstIndex(of: 0x3A) ?? 0) + 1)
+        return headerName(new) == nil ? nil : problem("the new name is no header name", "write old:new, without blanks")
+    }
+
+    private static func emptyValue(_ text: Bytes) -> ValueProblem? {
+        text[text.count - 1] == 0x3A && text.firstIndex(of: 0x3A) == text.count - 1
+            ? problem("a name without a value", "write name:value") : nil
+    }
+
+    /// `$NAME`, `${NAME}`, `#{NAME}` or `{{ NAME }}` where a name is wanted: something that a script fills in
+    /// before Kong reads the file, and that nobody filled in.
+    private static func placeholder(_ text: Bytes) -> ValueProblem? {
+        guard text.contains(UInt8(ascii: "$")) || text.contains(UInt8(ascii: "{")) else { return nil }
+        return problem(
+            "a placeholder that nobody filled in",
+            "fill it in first (envsubst < kong.yml), or write ${{ env \"DECK_NAME\" }}")
+    }
+
+    /// True for a text that is one `$NAME` or `${NAME…}` and nothing else.
+    static func isPlaceholder(_ text: Bytes) -> Bool {
+        guard text.count > 1, text[0] == UInt8(ascii: "$") || text[0] == UInt8(ascii: "#") else { return false }
+        if text[1] == UInt8(ascii: "{") { return text[text.count - 1] == UInt8(ascii: "}") }
+        return text[0] == UInt8(ascii: "$") && (ASCII.isAlpha(text[1]) || text[1] == 0x5F)
+            && all(text.dropFirst(1)) { ASCII.isDigit($0) || $0 == 0x5F || ($0 &- 0x41 < 26) }
     }
 
     private static func template(_ text: Bytes) -> ValueProblem? {

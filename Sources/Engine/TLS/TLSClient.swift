@@ -48,7 +48,8 @@ public final class TLSClient: @unchecked Sendable {  // Read-only after init; Op
 
     /// A session for a connection to `name` (a host name or an IP address, without a port).
     public func session(_ descriptor: Int32, name: String, resuming: TLSResumption?) -> TLSSession? {
-        guard let session = unsafe TLSSession(context: context.raw, owner: self, descriptor: descriptor, server: false) else {
+        guard let session = unsafe TLSSession(context: context.raw, owner: self, descriptor: descriptor, server: false)
+        else {
             return nil
         }
         // As certificates have it: no brackets around an address, no root's dot.

@@ -76,7 +76,9 @@ enum PEM {
     private static func bio<R>(_ text: String, _ body: (OpaquePointer) -> R?) -> R? {
         let bytes = Array(text.utf8)
         return bytes.withBytes { bytes -> R? in
-            guard let bio = unsafe seaway_memory_bio(UnsafeRawPointer(bitPattern: bytes.address), Int32(clamping: bytes.count))
+            guard
+                let bio = unsafe seaway_memory_bio(
+                    UnsafeRawPointer(bitPattern: bytes.address), Int32(clamping: bytes.count))
             else { return nil }
             defer { unsafe BIO_free(bio) }
             return unsafe body(bio)

@@ -77,7 +77,9 @@ public final class TLSServer: @unchecked Sendable {  // Read-only after init; Op
             }, Unmanaged.passUnretained(self).toOpaque())
     }
 
-    private func prepare(_ context: TLSContextHandle, _ clientAuthorities: String, _ tickets: TicketKeys) throws(TLSError) {
+    private func prepare(_ context: TLSContextHandle, _ clientAuthorities: String, _ tickets: TicketKeys)
+        throws(TLSError)
+    {
         var keys = tickets.bytes
         unsafe _ = seaway_set_ticket_keys(context.raw, &keys, keys.count)
         unsafe seaway_set_session_cache(context.raw, 0)
@@ -100,17 +102,23 @@ public final class TLSServer: @unchecked Sendable {  // Read-only after init; Op
                 }
                 let list = unsafe Bytes(unsafeBase: UnsafeRawPointer(offered), count: Int(offeredCount))
                 var at = 0
+                // A client that only speaks HTTP/1.0 is served too.
+                var found: Int?
                 while at < list.count {
                     let length = Int(list[at])
                     guard at + 1 + length <= list.count else { return SSL_TLSEXT_ERR_NOACK }
-                    if list[(at + 1)..<(at + 1 + length)] == "http/1.1" {
-                        unsafe out.pointee = offered + at + 1
-                        unsafe outCount.pointee = UInt8(length)
-                        return SSL_TLSEXT_ERR_OK
+                    let name = list[(at + 1)..<(at + 1 + length)]
+                    if name == "http/1.0" { found = at + 1 }
+                    if name == "http/1.1" {
+                        found = at + 1
+                        break
                     }
                     at += 1 + length
                 }
-                return SSL_TLSEXT_ERR_ALERT_FATAL
+                guard let found else { return SSL_TLSEXT_ERR_ALERT_FATAL }
+                unsafe out.pointee = offered + found
+                unsafe outCount.pointee = 8
+                return SSL_TLSEXT_ERR_OK
             }, nil)
     }
 

@@ -89,7 +89,9 @@ public final class TLSSession {
     }
 
     public var cipher: String {
-        guard let current = unsafe SSL_get_current_cipher(ssl), let name = unsafe SSL_CIPHER_get_name(current) else { return "" }
+        guard let current = unsafe SSL_get_current_cipher(ssl), let name = unsafe SSL_CIPHER_get_name(current) else {
+            return ""
+        }
         return unsafe String(cString: name)
     }
 

@@ -213,7 +213,6 @@ public enum EntitySchemas {
             FieldSchema("upstream", .foreign(.upstreams), required: true),
             FieldSchema("target", .string, required: true, [.form(.target)]),
             FieldSchema("weight", .integer, default: .int(100), [.between(0, 65535)]),
-            FieldSchema("failover", .boolean),
         ])
 
     public static let consumer = RecordSchema(
@@ -232,8 +231,9 @@ public enum EntitySchemas {
             FieldSchema("service", .foreign(.services)),
             FieldSchema("consumer", .foreign(.consumers)),
             FieldSchema("config", .open),
+            // Kong Enterprise writes ws and wss into every dump; routes cannot have them, so they mean nothing.
             FieldSchema(
-                "protocols", .set(FieldSchema("", .string, [.oneOf(protocols)])),
+                "protocols", .set(FieldSchema("", .string, [.oneOf(protocols + ["ws", "wss"])])),
                 default: strings("grpc", "grpcs", "http", "https")),
             FieldSchema("enabled", .boolean, required: true, default: .bool(true)),
         ])

@@ -161,7 +161,7 @@ enum PluginSchemas {
         [
             FieldSchema("http_method", .string, [.form(.method)]),
             requestChange("remove", headers: .plainName, others: .plainName),
-            requestChange("rename", headers: .templateHeaderPair, others: .templatePair),
+            requestChange("rename", headers: .renamePair, others: .templatePair),
             requestChange("replace", headers: .templateHeaderPair, others: .templatePair),
             requestChange("add", headers: .templateHeaderPair, others: .templatePair),
             requestChange("append", headers: .templateHeaderPair, others: .templatePair),
@@ -182,14 +182,14 @@ enum PluginSchemas {
         "response-transformer", priority: 800,
         [
             responseChange("remove", nil, headers: nil),
-            responseChange("rename", .pair, headers: .headerPair),
+            responseChange("rename", .pair, headers: .renamePair),
             responseChange("replace", .pair, headers: .headerPair),
             responseChange("add", .pair, headers: .headerPair),
             responseChange("append", .pair, headers: .headerPair),
         ])
 
     static let prometheus = PluginDescription(
-        "prometheus", priority: 13, protocols: Set(GatewayProtocol.allCases), allowsConsumer: false,
+        "prometheus", priority: 13, protocols: Set(GatewayProtocol.allCases),
         [
             flag("per_consumer", false),
             flag("status_code_metrics", false),

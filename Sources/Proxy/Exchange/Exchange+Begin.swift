@@ -42,8 +42,10 @@ extension Exchange {
         worker.writeRequestID(to: requestID)
         chain = nil
         setReply(fault.status)
-        if fault == .methodNotAllowed { replyHeaders.add(.allow, Bytes("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")) }
-        ErrorBody.write(status: fault.status, message: Bytes(ErrorBody.defaultMessage(fault.status)), exchange: self)
+        if fault == .methodNotAllowed {
+            replyHeaders.add(.allow, Bytes("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"))
+        }
+        ErrorBody.writeDefault(status: fault.status, exchange: self)
         sendReply()
     }
 
@@ -125,7 +127,7 @@ extension Exchange {
 
     private func refuseBody(_ fault: RequestFault) {
         worker.metrics.reject(fault.rawValue)
-        answer(fault.status, ErrorBody.defaultMessage(fault.status))
+        answerDefault(fault.status)
     }
 
     /// No route: only global filters see the response.
@@ -152,6 +154,13 @@ extension Exchange {
             replyHeaders.add(.location, location.readable)
             ErrorBody.write(status: status, message: Bytes(ErrorBody.defaultMessage(status)), exchange: self)
         }
+        sendReply()
+    }
+
+    /// Answers with an error of the proxy itself, which says what its status always says.
+    func answerDefault(_ status: Int) {
+        setReply(status)
+        ErrorBody.writeDefault(status: status, exchange: self)
         sendReply()
     }
 

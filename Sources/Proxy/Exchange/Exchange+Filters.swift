@@ -108,14 +108,13 @@ extension Exchange {
     func failBody(_ fault: RequestFault) {
         worker.metrics.reject(fault.rawValue)
         keepsClient = false
-        // An answer is on its way already, and another has no place in it: all that is left is to break off.
+        // In the middle of a response there is no second one to give.
         if stage == .responding {
             client?.abort()
             return
         }
-        _ = replyError(fault.status, Bytes(ErrorBody.defaultMessage(fault.status)))
         dropUpstream()
-        sendReply()
+        answerDefault(fault.status)
     }
 
     /// `100 Continue`, once, as soon as we want the body.

@@ -102,8 +102,9 @@ extension Exchange {
         } else if running.facts[route].preserveHost, !request.host.isEmpty {
             out.append(request.host)
         } else if let cluster, let pick, let endpoint = cluster.balancer.endpoint(of: pick) {
-            out.append(running.snapshot.services[service].protocol.isDisjoint(with: [.https, .grpcs])
-                ? endpoint.authority : endpoint.secureAuthority)
+            out.append(
+                running.snapshot.services[service].protocol.isDisjoint(with: [.https, .grpcs])
+                    ? endpoint.authority : endpoint.secureAuthority)
         } else {
             out.append(running.snapshot.services[service].host)
         }
@@ -187,7 +188,7 @@ extension Exchange {
         finishAttempt(wasReused && failure.isBrokenConnection ? .none : event(of: failure))
         if mayRetry(failure) { return attempt() }
         worker.metrics.count(.upstreamFailures)
-        answer(status, ErrorBody.defaultMessage(status))
+        answerDefault(status)
     }
 
     /// Only transport failures are tried again, within the service's retries and the cluster's budget;

@@ -95,7 +95,9 @@ extension Exchange {
         case .failed: return .failed
         case .data(let n):
             let limit = running.settings.requestBodyLimit
-            if limit > 0 && requestBytes - request.wireCount + n > limit || requestBytes - request.wireCount + n > bodyLimit {
+            if limit > 0 && requestBytes - request.wireCount + n > limit
+                || requestBytes - request.wireCount + n > bodyLimit
+            {
                 failBody(.bodyTooLarge)
                 return .needsMore
             }

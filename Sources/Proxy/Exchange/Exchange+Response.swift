@@ -294,7 +294,8 @@ extension Exchange {
             case .end:
                 responseEnded = true
                 if sendsChunked {
-                    ChunkWriter.end(responseTrailers, announcedIn: response.headers, allowed: request.acceptsTrailers, to: out)
+                    ChunkWriter.end(
+                        responseTrailers, announcedIn: response.headers, allowed: request.acceptsTrailers, to: out)
                 }
                 return
             }

@@ -157,7 +157,8 @@ final class Exchange {
     var isSlim: Bool {
         upstreamURI.capacity <= 4096 && replyBody.capacity <= 16 * 1024 && match.capacity <= 4096
             && addedHeaders.capacity <= 4096 && replyHeaders.capacity <= 4096 && request.headers.capacity <= 4096
-            && response.headers.capacity <= 4096 && requestTrailers.capacity <= 4096 && responseTrailers.capacity <= 4096
+            && response.headers.capacity <= 4096 && requestTrailers.capacity <= 4096
+            && responseTrailers.capacity <= 4096
     }
 
     /// Forgets the last request. Capacity stays.

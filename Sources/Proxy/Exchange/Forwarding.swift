@@ -24,7 +24,8 @@ enum Forwarding {
     static func isForbiddenTrailer(_ id: FieldName) -> Bool {
         switch id {
         case .host, .connection, .contentLength, .transferEncoding, .expect, .upgrade, .te, .keepAlive,
-            .proxyConnection, .proxyAuthorization, .proxyAuthenticate, .proxy, .via, .authorization, .cookie, .setCookie,
+            .proxyConnection, .proxyAuthorization, .proxyAuthenticate, .proxy, .via, .authorization, .cookie,
+            .setCookie,
             .contentType, .contentEncoding, .range, .cacheControl, .location, .date, .vary, .retryAfter,
             .xForwardedFor, .xForwardedProto, .xForwardedHost, .xForwardedPort, .xForwardedPath, .xForwardedPrefix,
             .xRealIP, .forwarded:
@@ -51,7 +52,11 @@ extension Exchange {
             }
             at = index + 1
         }
-        if any || clientAddress == client.peer.address { out.append(client.peerText) } else { clientAddress.write(to: out) }
+        if any || clientAddress == client.peer.address {
+            out.append(client.peerText)
+        } else {
+            clientAddress.write(to: out)
+        }
         out.append("\r\nX-Forwarded-Proto: ")
         out.append(kept(.xForwardedProto) ?? Bytes(client.isTLS ? "https" : "http"))
         out.append("\r\nX-Forwarded-Host: ")

@@ -51,7 +51,8 @@ final class StatusConnection: StreamConnection {
     private func serve() {
         while !isClosing, pendingOutput < Self.outputMax {
             switch parser.parse(input, into: head, limits: HeadLimits(line: 4096, head: 8192, fields: 64)) {
-            case .failed(let fault): return answer(fault.status, "text/plain; charset=utf-8", Bytes("bad request\n"), keep: false)
+            case .failed(let fault):
+                return answer(fault.status, "text/plain; charset=utf-8", Bytes("bad request\n"), keep: false)
             case .complete(let bodyAt):
                 input.consume(bodyAt - input.start)
                 loop.setDeadline(self, loop.now + Self.idleMilliseconds)

@@ -43,7 +43,9 @@ final class UpstreamPool {
     func give(_ connection: UpstreamConnection) {
         let settings = worker.running.settings
         let isWorn = settings.upstreamKeepAliveRequests > 0 && connection.uses >= settings.upstreamKeepAliveRequests
-        guard !isWorn, !isDropped, !worker.isDraining, idle.count < settings.upstreamKeepAlive else { return connection.close() }
+        guard !isWorn, !isDropped, !worker.isDraining, idle.count < settings.upstreamKeepAlive else {
+            return connection.close()
+        }
         worker.loop.setDeadline(connection, worker.loop.now + Int64(settings.upstreamIdleTimeout))
         idle.append(connection)
     }

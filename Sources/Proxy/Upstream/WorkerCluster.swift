@@ -20,7 +20,8 @@ final class WorkerCluster {
         id = cluster.id
         self.worker = worker
         hashKey = HashKey(cluster)
-        balancer = Balancer(cluster: cluster, list: list, board: board, worker: worker.index, now: worker.loop.nowNanoseconds)
+        balancer = Balancer(
+            cluster: cluster, list: list, board: board, worker: worker.index, now: worker.loop.nowNanoseconds)
     }
 
     func update(_ cluster: Cluster, list: EndpointList) {
@@ -125,7 +126,9 @@ extension Exchange: HashInputs {
                 let end = value.firstIndex(of: 0x3B, from: start) ?? value.count
                 let pair = value[start..<end].trimmed()
                 start = end + 1
-                if let equals = pair.firstIndex(of: 0x3D), pair.prefix(equals) == name { return body(pair.dropFirst(equals + 1)) }
+                if let equals = pair.firstIndex(of: 0x3D), pair.prefix(equals) == name {
+                    return body(pair.dropFirst(equals + 1))
+                }
             }
         }
     }
