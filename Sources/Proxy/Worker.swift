@@ -64,6 +64,8 @@ final class Worker {
     private var endpoints: [EndpointList]
     private var idState: (UInt64, UInt64)
     private var entities: LogFragments
+    private let dateLine = Buffer(capacity: 64)
+    private var dateSecond: Int64 = -1
 
     private static let spareMax = 1024
 
@@ -242,6 +244,19 @@ final class Worker {
         idState.1 = a
         out.append(hex: a &+ b, digits: 16)
         out.append(hex: b, digits: 16)
+    }
+
+    /// `Date: … CRLF` (IMF-fixdate, RFC 9110 section 5.6.7), made anew each second.
+    func writeDate(to out: Buffer) {
+        let second = loop.wallNanoseconds / 1_000_000_000
+        if second != dateSecond {
+            dateSecond = second
+            dateLine.clear()
+            dateLine.append("Date: ")
+            dateLine.append(HTTPDate.text(second))
+            dateLine.append("\r\n")
+        }
+        out.append(dateLine.readable)
     }
 
     func slot(of route: Int) -> WorkerMetrics.Slot {

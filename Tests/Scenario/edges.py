@@ -1,5 +1,6 @@
 """What must hold at the edges: memory that outlives its use, answers begun twice, peers that vanish in between."""
 
+import email.utils
 import json
 import socket
 import threading
@@ -251,6 +252,20 @@ class Status(WithGateway):
             except TimeoutError:
                 return
             self.fail("the status listener reads on, and keeps its answers")
+
+
+class Dates(WithGateway):
+    def test_every_response_has_a_date_and_an_upstreams_own_is_kept(self):
+        old = "Sun, 06 Nov 1994 08:49:37 GMT"
+        self.origin.on("/dated", lambda s, h: reply(200, "x", [("Date", old)]))
+        self.assertEqual(self.ask("/dated").all("Date"), [old])
+        self.origin.on("/bad", lambda s, h: b"nonsense\r\n\r\n")
+        for path, status in (("/undated", 200), ("/bad", 502)):
+            answer = self.ask(path)
+            self.assertEqual((answer.status, len(answer.all("Date"))), (status, 1))
+            then = email.utils.parsedate_to_datetime(answer.get("Date"))
+            self.assertEqual(email.utils.format_datetime(then, usegmt=True), answer.get("Date"))
+            self.assertLess(abs(then.timestamp() - time.time()), 3)
 
 
 class Extra(WithGateway):

@@ -46,6 +46,7 @@ extension Exchange {
     }
 
     private func writeReplyHeaders(to out: Buffer) {
+        if !replyHeaders.contains(.date) { worker.writeDate(to: out) }
         let milliseconds = Int((worker.loop.nowNanoseconds - startedAt) / 1_000_000)
         switch running.settings.headerStyle {
         case .kong:

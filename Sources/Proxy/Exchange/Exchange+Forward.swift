@@ -139,6 +139,8 @@ extension Exchange {
 
     // MARK: Failure
 
+    private static let retriesMax = 1000
+
     func upstreamTimedOut() {
         failUpstream(requestBodyDone ? .readTimeout : .writeTimeout)
     }
@@ -192,7 +194,8 @@ extension Exchange {
     /// Only transport failures are tried again, within the service's retries and the cluster's budget;
     /// a method that is not idempotent only if nothing of it was sent, or nothing can have been read.
     private func mayRetry(_ failure: UpstreamFailure) -> Bool {
-        guard let cluster, attempts <= running.snapshot.services[service].retries else { return false }
+        // Attempts that fail at once nest: their number is bounded whatever the configuration says.
+        guard let cluster, attempts <= min(running.snapshot.services[service].retries, Self.retriesMax) else { return false }
         guard requestBody != nil || request.framing == .none else {
             // A streamed body is gone once part of it was sent.
             if sentToUpstream { return false }

@@ -238,6 +238,8 @@ extension Exchange {
 
     /// Via, latencies and the request id, by header style.
     private func writeOwnHeaders(to out: Buffer) {
+        // A response without one gets it from the first recipient with a clock (RFC 9110 section 6.6.1).
+        if !response.headers.contains(.date) { worker.writeDate(to: out) }
         writeVia(response.headers, to: out)
         guard running.settings.headerStyle != .off else { return }
         let upstreamMilliseconds = Int((headReceivedAt - forwardedAt) / 1_000_000)
