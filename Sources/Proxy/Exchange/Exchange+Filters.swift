@@ -45,6 +45,15 @@ extension Exchange {
         collectMore()
     }
 
+    /// What a filter must see whole may be larger than what is held back only to spare the upstream.
+    private var collectMax: Int {
+        chain?.needsRequestBody ?? false
+            ? max(running.settings.bodyBuffer, Self.filteredBodyMax) : running.settings.bodyBuffer
+    }
+
+    /// Bytes of a request body that a filter reads or rewrites; a larger one is 413.
+    private static let filteredBodyMax = 8 << 20
+
     func collectMore() {
         guard let body = requestBody, let client else { return }
         while !requestBodyDone {
@@ -54,7 +63,7 @@ extension Exchange {
             case .failed: return failBody(.badChunk)
             case .needsMore: break
             }
-            guard body.count <= running.settings.bodyBuffer else { return failBody(.bodyTooLarge) }
+            guard body.count <= collectMax else { return failBody(.bodyTooLarge) }
             guard client.mayRead else {
                 worker.loop.setDeadline(client, worker.loop.now + Int64(running.settings.bodyTimeout))
                 return
@@ -66,7 +75,7 @@ extension Exchange {
             }
         }
         worker.loop.setDeadline(client, .max)
-        guard body.count <= running.settings.bodyBuffer else { return failBody(.bodyTooLarge) }
+        guard body.count <= collectMax else { return failBody(.bodyTooLarge) }
         requestFraming = body.isEmpty ? .none : .length(body.count)
         collected()
     }

@@ -195,7 +195,9 @@ extension Exchange {
     /// a method that is not idempotent only if nothing of it was sent, or nothing can have been read.
     private func mayRetry(_ failure: UpstreamFailure) -> Bool {
         // Attempts that fail at once nest: their number is bounded whatever the configuration says.
-        guard let cluster, attempts <= min(running.snapshot.services[service].retries, Self.retriesMax) else { return false }
+        guard let cluster, attempts <= min(running.snapshot.services[service].retries, Self.retriesMax) else {
+            return false
+        }
         guard requestBody != nil || request.framing == .none else {
             // A streamed body is gone once part of it was sent.
             if sentToUpstream { return false }
