@@ -139,7 +139,8 @@ func placeholderSecrets() throws {
 @Test(
     "a plain path of 3.0 that looks like a pattern loads with a warning",
     arguments: [
-        ("/api/files/*/download", true), ("/users/{id}", true), ("/items/:id", true), ("/a/[0-9]+", true), ("/user/<int:id>", true),
+        ("/api/files/*/download", true), ("/users/{id}", true), ("/items/:id", true), ("/a/[0-9]+", true),
+        ("/user/<int:id>", true),
         ("/v1/images:annotate", false), ("/api/~/x", false), ("/odata/Products(1)", false), ("~/users/[^/]+", false),
     ])
 func patternsInPlainPaths(path: String, warns: Bool) throws {
@@ -266,9 +267,10 @@ func lenientTemplates() throws {
         """
     #expect(told(text) == ["K144:5", "K144:6"])
     let result = load(text, lenient: true)
-    #expect(result.findings.map { "\($0.code):\($0.line) \($0.severity) \($0.field)" } == [
-        "K144:5 omitted config.add.headers[2]", "K144:6 omitted config.replace.uri",
-    ])
+    #expect(
+        result.findings.map { "\($0.code):\($0.line) \($0.severity) \($0.field)" } == [
+            "K144:5 omitted config.add.headers[2]", "K144:6 omitted config.replace.uri",
+        ])
     let config = try #require(result.model).plugins[0].config
     #expect(config["add"]["headers"].strings == ["Content-Profile: public", "X-User:$(headers.user)"])
     #expect(config["replace"]["uri"].isNull && config["replace"]["headers"].strings == ["Host:a"])
@@ -296,7 +298,9 @@ func pluginProtocols(name: String, config: String, proto: String, isAllowed: Boo
 
 @Test(
     "escapes of a plain path are complete",
-    arguments: [("/a%2", false), ("/a%zz", false), ("/a%", false), ("/a%20b", false), ("/a%2Fb", true), ("/a b%", true)])
+    arguments: [
+        ("/a%2", false), ("/a%zz", false), ("/a%", false), ("/a%20b", false), ("/a%2Fb", true), ("/a b%", true),
+    ])
 func escapes(path: String, isAccepted: Bool) {
     // An escape of a byte that need not be escaped is not in normal form; Kong does not look at escapes when
     // other characters are out of place.
