@@ -259,16 +259,24 @@ final class Worker {
         out.append(dateLine.readable)
     }
 
-    func slot(of route: Int) -> WorkerMetrics.Slot {
-        let running = running
-        return slots.slot(route, metrics) {
-            let route = running.snapshot.routes[route]
-            let service = route.service >= 0 ? running.snapshot.services[route.service] : nil
-            return (
-                service.map { $0.name.isEmpty ? $0.host : $0.name } ?? "",
-                route.name.isEmpty ? route.id.description : route.name
-            )
+    /// The series of a route. A request of a snapshot that was replaced meanwhile is found by its names.
+    func slot(of route: Int, in snapshot: RunningSnapshot) -> WorkerMetrics.Slot {
+        guard snapshot === running else {
+            let names = Self.labels(of: route, in: snapshot.snapshot)
+            return names.service.withBytes { service in
+                names.route.withBytes { metrics.slot(service: service, route: $0) }
+            }
         }
+        return slots.slot(route, metrics) { Self.labels(of: route, in: snapshot.snapshot) }
+    }
+
+    private static func labels(of route: Int, in snapshot: Snapshot) -> (service: String, route: String) {
+        let route = snapshot.routes[route]
+        let service = route.service >= 0 ? snapshot.services[route.service] : nil
+        return (
+            service.map { $0.name.isEmpty ? $0.host : $0.name } ?? "",
+            route.name.isEmpty ? route.id.description : route.name
+        )
     }
 
     /// The series of requests that match no route.

@@ -183,6 +183,7 @@ final class ClientConnection: StreamConnection {
 
     private func headBegan() {
         phase = .head
+        worker.metrics.count(.reading)
         let fresh = worker.takeExchange()
         fresh.startedAt = loop.nowNanoseconds
         fresh.startedWall = loop.wallNanoseconds

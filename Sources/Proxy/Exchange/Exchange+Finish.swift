@@ -113,7 +113,10 @@ extension Exchange {
     private func account(aborted: Bool) {
         let now = worker.loop.nowNanoseconds
         let metrics = worker.metrics
+        // The client left before its head was complete: that was no request.
+        guard peer != nil else { return metrics.count(.reading, -1) }
         metrics.count(.requests)
+        metrics.count(.writing, -1)
         let status = isLocalReply ? replyStatus : response.status
         if let chain, let families = chain.families(consumer) {
             var sample = RequestSample()
@@ -127,7 +130,7 @@ extension Exchange {
             sample.requestMicroseconds = Int(total / 1000)
             sample.upstreamMicroseconds = upstream >= 0 ? Int(upstream / 1000) : -1
             sample.kongMicroseconds = Int((forwardedAt > 0 ? forwardedAt - startedAt : total) / 1000)
-            let slot = route >= 0 && running === worker.running ? worker.slot(of: route) : worker.unroutedSlot
+            let slot = route >= 0 ? worker.slot(of: route, in: running) : worker.unroutedSlot
             if families.contains(.perConsumer), consumer >= 0 {
                 running.consumerNames[consumer].withBytes { metrics.record(slot, families, sample, consumer: $0) }
             } else {

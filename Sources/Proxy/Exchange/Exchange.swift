@@ -67,6 +67,8 @@ final class Exchange {
 
     /// Notes whose exchange this is; kept when the connection goes before the log line is written.
     func belongs(to client: ClientConnection) {
+        worker.metrics.count(.reading, -1)
+        worker.metrics.count(.writing)
         self.client = client
         peer = client.peer
         localPort = UInt16(clamping: client.listener.port)
