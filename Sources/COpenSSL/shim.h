@@ -23,8 +23,8 @@ static inline void seaway_set_modes(SSL_CTX *ctx) {
     // One recv per record instead of two: its header and its body come together.
     SSL_CTX_set_read_ahead(ctx, 1);
 }
-static inline void seaway_set_options(SSL_CTX *ctx) {
-    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA | SSL_OP_ENABLE_KTLS);
+static inline void seaway_set_options(SSL_CTX *ctx, int kernel_tls) {
+    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA | (kernel_tls ? SSL_OP_ENABLE_KTLS : 0));
 }
 static inline int seaway_set_versions(SSL_CTX *ctx, int minimum, int maximum) {
     return SSL_CTX_set_min_proto_version(ctx, minimum) && SSL_CTX_set_max_proto_version(ctx, maximum);

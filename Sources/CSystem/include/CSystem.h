@@ -265,3 +265,12 @@ static inline struct sys_civil sys_local_time(int64_t seconds) {
     if (!localtime_r(&at, &t)) return (struct sys_civil){1970, 0, 1, 0, 0, 0, 0};
     return (struct sys_civil){t.tm_year + 1900, t.tm_mon, t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec, t.tm_gmtoff};
 }
+/// Whether the kernel can do TLS on a socket: one that is not connected is refused for that reason alone.
+static inline int sys_has_kernel_tls(void) {
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return 0;
+    int result = setsockopt(fd, IPPROTO_TCP, 31 /* TCP_ULP */, "tls", 3);
+    int supported = result == 0 || errno == ENOTCONN;
+    close(fd);
+    return supported;
+}

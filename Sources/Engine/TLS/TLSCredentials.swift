@@ -2,6 +2,7 @@
 
 import Bytes
 import COpenSSL
+import CSystem
 
 /// Why TLS material cannot be used.
 public enum TLSError: Error, Equatable {
@@ -32,12 +33,15 @@ public struct TLSIdentity: Sendable {
 final class TLSContextHandle: @unchecked Sendable {  // SSL_CTX is internally synchronised; set up before it is shared.
     let raw: OpaquePointer
 
+    /// Asked once: where the kernel has no TLS, each connection would ask in vain, twice.
+    private static let kernelTLS = sys_has_kernel_tls()
+
     init(server: Bool) throws(TLSError) {
         let method = unsafe server ? TLS_server_method() : TLS_client_method()
         guard let raw = unsafe SSL_CTX_new(method) else { throw .outOfMemory }
         unsafe self.raw = raw
         unsafe seaway_set_modes(raw)
-        unsafe seaway_set_options(raw)
+        unsafe seaway_set_options(raw, Self.kernelTLS)
         guard unsafe seaway_set_versions(raw, TLS1_2_VERSION, TLS1_3_VERSION) == 1 else { throw .outOfMemory }
         unsafe seaway_set_groups(raw, "X25519:P-256:P-384")
     }
