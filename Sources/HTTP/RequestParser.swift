@@ -35,9 +35,6 @@ public struct RequestParser {
         self.start = start
     }
 
-    /// Whether any byte of a head was seen since `begin`.
-    public var hasStarted: Bool { stage == .fields }
-
     public mutating func parse(
         _ buffer: Buffer, into head: RequestHead, limits: HeadLimits
     ) -> ParseResult<RequestFault> {
