@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import unittest
 
 from gateway import Gateway, eventually, kong, service
@@ -228,6 +229,30 @@ class Outside(unittest.TestCase):
         self.assertEqual(set(proxied["latencies"]), {"kong", "proxy", "request", "receive"})
         self.assertEqual([t["port"] for t in proxied["tries"]], [self.origin.port])
         self.assertEqual((own["response"]["status"], own["source"], own.get("route"), own["tries"]), (404, "kong", None, []))
+
+    def test_the_log_names_who_asked_and_how_the_connection_was_secured(self):
+        config = kong([service("origin", self.origin.url, [{"name": "strip", "paths": ["/strip"]}])],
+                      plugins=[{"name": "basic-auth"}])
+        config["consumers"] = [{"username": "ada", "basicauth_credentials": [
+            {"id": "6b1ae31c-3d4f-4a5e-9c5c-0f8d6f1a2b3c", "username": "ada-login", "password": "open"}]}]
+        command = ["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", "-u", "ada-login:open"]
+        for format in ("json", "combined"):
+            gateway = Gateway(config, "--access-log", "access.log", "--access-log-format", format, https=True)
+            try:
+                url = f"https://127.0.0.1:{gateway.https_port}/strip"
+                self.assertEqual(subprocess.run(command + [url], capture_output=True, text=True).stdout, "200")
+                line = self.lines(gateway.folder / "access.log", 1)[0]
+            finally:
+                gateway.stop()
+            if format == "combined":
+                self.assertTrue(line.startswith("127.0.0.1 - ada-login ["), line)
+                continue
+            record = json.loads(line)
+            self.assertEqual(record["request"]["tls"]["version"], "TLSv1.3")
+            self.assertRegex(record["request"]["tls"]["cipher"], "^TLS_")
+            self.assertEqual(record["request"]["tls"]["client_verify"], "NONE")
+            self.assertEqual(record["authenticated_entity"]["id"], "6b1ae31c-3d4f-4a5e-9c5c-0f8d6f1a2b3c")
+            self.assertEqual(record["consumer"]["username"], "ada")
 
     def test_the_combined_log_is_what_tools_read(self):
         gateway = self.gateway("--access-log", "combined.log", "--access-log-format", "combined")

@@ -1,7 +1,8 @@
 // One TLS connection over OpenSSL, on the socket itself.
 
-import Bytes
+public import Bytes
 import COpenSSL
+import CSystem
 
 /// A TLS session bound to a socket. OpenSSL reads and writes the descriptor directly.
 @safe
@@ -83,36 +84,22 @@ public final class TLSSession {
         return unsafe String(cString: name)
     }
 
-    public var version: String {
-        guard let text = unsafe SSL_get_version(ssl) else { return "" }
-        return unsafe String(cString: text)
+    /// `TLSv1.3` and the like. OpenSSL's own constant text, which is never freed.
+    public var version: Bytes { unsafe Self.text(SSL_get_version(ssl)) }
+
+    /// The cipher suite's name; constant text likewise.
+    public var cipher: Bytes {
+        guard let current = unsafe SSL_get_current_cipher(ssl) else { return .empty }
+        return unsafe Self.text(SSL_CIPHER_get_name(current))
     }
 
-    public var cipher: String {
-        guard let current = unsafe SSL_get_current_cipher(ssl), let name = unsafe SSL_CIPHER_get_name(current) else {
-            return ""
-        }
-        return unsafe String(cString: name)
+    /// The peer showed a certificate; a handshake with one that does not verify fails.
+    public var hasPeerCertificate: Bool { unsafe SSL_get0_peer_certificate(ssl) != nil }
+
+    private static func text(_ constant: UnsafePointer<CChar>?) -> Bytes {
+        guard let constant = unsafe constant else { return .empty }
+        return unsafe Bytes(unsafeBase: UnsafeRawPointer(constant), count: strlen(constant))
     }
 
     public var wasResumed: Bool { unsafe SSL_session_reused(ssl) == 1 }
-
-    /// The protocol chosen by ALPN, or empty.
-    public var applicationProtocol: String {
-        var data: UnsafePointer<UInt8>?
-        var count: UInt32 = 0
-        unsafe SSL_get0_alpn_selected(ssl, &data, &count)
-        guard let data = unsafe data else { return "" }
-        return unsafe Bytes(unsafeBase: UnsafeRawPointer(data), count: Int(count)).string
-    }
-
-    /// Why the last operation failed, for a log line.
-    public static func lastError() -> String {
-        let code = ERR_peek_last_error()
-        guard code != 0 else { return "connection closed" }
-        var text = [CChar](repeating: 0, count: 256)
-        unsafe ERR_error_string_n(code, &text, text.count)
-        let end = text.firstIndex(of: 0) ?? text.count
-        return String(decoding: text[..<end].map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    }
 }

@@ -162,23 +162,45 @@ extension Exchange {
         record.receiveLatency = headReceivedAt > 0 ? Int((now - headReceivedAt) / 1_000_000) : -1
         record.requestLatency = Int((now - startedAt) / 1_000_000)
         record.requestID = requestID.readable
-        guard lane.wantsEntities else {
-            return lane.write(record, request: request.headers, response: status == 499 ? nil : responseHeaders)
+        credentialName.withBytes { user in
+            record.user = user
+            if lane.wantsEntities {
+                logWithEntities(lane, status)
+            } else {
+                write(to: lane, status)
+            }
+            record.user = .empty
         }
+    }
+
+    private func write(to lane: AccessLog.Lane, _ status: Int) {
+        lane.write(record, request: request.headers, response: status == 499 ? nil : responseHeaders)
+    }
+
+    /// The views that the record borrows end with this call.
+    private func logWithEntities(_ lane: AccessLog.Lane, _ status: Int) {
         let fragments = worker.fragments(running)
-        (route >= 0 ? fragments.route(route) : []).withBytes { route in
-            (service >= 0 ? fragments.service(service) : []).withBytes { service in
-                (consumer >= 0 ? fragments.consumer(consumer) : []).withBytes { consumer in
-                    record.route = route
-                    record.service = service
-                    record.consumer = consumer
-                    lane.write(record, request: request.headers, response: status == 499 ? nil : responseHeaders)
-                    record.route = .empty
-                    record.service = .empty
-                    record.consumer = .empty
+        let route = route >= 0 ? fragments.route(route) : []
+        let service = service >= 0 ? fragments.service(service) : []
+        let consumer = consumer >= 0 ? fragments.consumer(consumer) : []
+        let entity = credential.map { Array($0.description.utf8) } ?? []
+        route.withBytes { route in
+            service.withBytes { service in
+                consumer.withBytes { consumer in
+                    entity.withBytes { entity in
+                        record.route = route
+                        record.service = service
+                        record.consumer = consumer
+                        record.credentialID = entity
+                        write(to: lane, status)
+                    }
                 }
             }
         }
+        record.route = .empty
+        record.service = .empty
+        record.consumer = .empty
+        record.credentialID = .empty
     }
 
     /// A new attempt, for the log.

@@ -73,6 +73,11 @@ final class Exchange {
         peer = client.peer
         localPort = UInt16(clamping: client.listener.port)
         isClientTLS = client.isTLS
+        if let tls = client.tls, worker.lane != nil {
+            record.tlsVersion = tls.version
+            record.tlsCipher = tls.cipher
+            if tls.hasPeerCertificate { record.tlsClientVerify = Bytes("SUCCESS") }
+        }
         clientAddress = client.peer.address
     }
 
