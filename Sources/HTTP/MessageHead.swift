@@ -150,13 +150,18 @@ public final class RequestHead {
     var targetRange = 0..<0
     var hostRange = 0..<0
     var hostFromTarget = false
-    /// 0 or 1.
+    /// 1 or 2: the protocol the head came in.
+    public internal(set) var httpVersion = 1
+    /// 0 or 1; 1 for HTTP/2, whose messages mean what those of HTTP/1.1 mean.
     public internal(set) var minorVersion = 1
     public let headers = HeaderBlock()
     public internal(set) var framing = BodyFraming.none
     public internal(set) var connection: ConnectionOptions = []
     public internal(set) var expectsContinue = false
-    /// Asks for a WebSocket (`Upgrade: websocket` named in `Connection`).
+    /// HTTP/2: `:scheme` was https.
+    public internal(set) var saysHTTPS = false
+    /// Asks for a WebSocket: `Upgrade: websocket` named in `Connection`, or CONNECT with `:protocol` websocket
+    /// (RFC 8441), whose method reads as GET.
     public internal(set) var wantsWebSocket = false
     /// The client reads trailers (`TE: trailers`).
     public internal(set) var acceptsTrailers = false
@@ -173,6 +178,8 @@ public final class RequestHead {
         targetRange = 0..<0
         hostRange = 0..<0
         hostFromTarget = false
+        httpVersion = 1
+        saysHTTPS = false
         minorVersion = 1
         framing = .none
         connection = []
@@ -215,6 +222,8 @@ public final class ResponseHead {
     public internal(set) var source: Buffer?
     public internal(set) var status = 0
     var reasonRange = 0..<0
+    /// 1 or 2: the protocol the head came in.
+    public internal(set) var httpVersion = 1
     public internal(set) var minorVersion = 1
     public let headers = HeaderBlock()
     public internal(set) var framing = BodyFraming.none
@@ -228,6 +237,7 @@ public final class ResponseHead {
         headers.reset(source: source)
         status = 0
         reasonRange = 0..<0
+        httpVersion = 1
         minorVersion = 1
         framing = .none
         connection = []
