@@ -68,6 +68,9 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
     let endpoints: [EndpointList]
     let headLimits: HeadLimits
     let responseLimits: HeadLimits
+    /// What HTTP/2 connections announce and enforce.
+    let http2ClientLimits: HTTP2Limits
+    let http2UpstreamLimits: HTTP2Limits
     private let trusted: [IPPrefix]
     private let realIP: FieldKey
     /// TLS towards upstreams: each distinct policy once, and its index per service (-1: plain).
@@ -103,6 +106,14 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
         responseLimits = HeadLimits(
             line: settings.responseHeadLimit, head: settings.responseHeadLimit,
             fields: max(256, settings.headerCountLimit))
+        var client = HTTP2Limits.server
+        client.head = headLimits
+        http2ClientLimits = client
+        var upstream = HTTP2Limits.client
+        upstream.head = responseLimits
+        // One that stalls keeps its window's worth in memory: no more than what a client may keep here.
+        upstream.streamWindow = 65_535
+        http2UpstreamLimits = upstream
         trusted = settings.trustedPeers.compactMap { IPPrefix($0) }
         realIP = FieldKey(settings.realIPHeader)
         facts = snapshot.routes.map(RouteFacts.init)

@@ -122,7 +122,7 @@ final class HTTP2ClientConnection: ClientTransport, HTTP2Owner {
         case .window(let stream):
             if let stream { Self.server(stream).roomCame() } else { wake() }
         case .goAway: if state == .open { state = .closing }
-        case .failed(_, let reason): failed(reason)
+        case .failed: failed()
         }
     }
 
@@ -157,8 +157,8 @@ final class HTTP2ClientConnection: ClientTransport, HTTP2Owner {
         if case .refused(let fault) = problem { exchange.reject(fault, on: stream) } else { exchange.begin(stream) }
     }
 
-    private func failed(_ reason: StaticString) {
-        worker.metrics.rejectHTTP2(link.session.fault)
+    private func failed() {
+        if let fault = link.session.fault { worker.metrics.reject(fault) }
         _ = link.send()
         endStreams()
         lingerOrAbort()

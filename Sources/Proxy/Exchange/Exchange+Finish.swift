@@ -119,7 +119,7 @@ extension Exchange {
         record.startedAt = startedWall / 1_000_000
         record.method = request.methodBytes
         record.uri = request.target
-        record.version = request.httpVersion == 2 ? 20 : 10 + request.minorVersion
+        record.version = request.httpVersion == 2 ? 20 : request.minorVersion == 1 ? 11 : 10
         record.host = HostSyntax.name(request.host)
         record.isTLS = isClientTLS
         record.localPort = localPort

@@ -58,7 +58,7 @@ extension Exchange {
         let timeout = running.snapshot.services[service].connectTimeout
         guard let stream = pool.openStream(for: self, timeout: timeout) else { return upstreamFailed(.connect) }
         upstream = stream
-        wasReused = stream.isConnected
+        wasReused = stream.isOpen
         worker.metrics.count(wasReused ? .upstreamReused : .upstreamOpened)
         if wasReused { sendHead(stream) }
     }

@@ -2,6 +2,7 @@
 
 import Bytes
 import Engine
+import Snapshot
 
 /// Joins a client's side and an upstream's side whose exchange is over. Neither connection is used
 /// for anything else afterwards.

@@ -2,7 +2,6 @@
 // HTTP/2 there is none.
 
 import Bytes
-import COpenSSL
 import HTTP
 
 enum WebSocketKey {
@@ -18,11 +17,13 @@ enum WebSocketKey {
 
     /// Appends what proves that a request with `key` was understood.
     static func accept(_ key: Bytes, to out: Buffer) {
-        var text = key.array
-        text.append(contentsOf: Bytes("258EAFA5-E914-47DA-95CA-C5AB0DC85B11").array)
-        var digest = [UInt8](repeating: 0, count: 20)
-        unsafe _ = SHA1(text, text.count, &digest)
-        digest.withBytes { base64($0, to: out) }
+        var hash = SHA1()
+        hash.update(key)
+        hash.update(Bytes("258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+        let digest = hash.finish()
+        var bytes = [UInt8](repeating: 0, count: 20)
+        for i in 0..<20 { bytes[i] = digest[i] }
+        bytes.withBytes { base64($0, to: out) }
     }
 
     private static func base64(_ bytes: Bytes, to out: Buffer) {

@@ -18,6 +18,8 @@ final class HTTP2UpstreamConnection: StreamConnection, HTTP2Owner {
     private var uses = 0
     private var takesNoMore = false
     private var isBehind = false
+    /// The upstream has said what it takes.
+    private var sawSettings = false
 
     private enum Phase { case connecting, handshake, active, closed }
 
@@ -30,8 +32,6 @@ final class HTTP2UpstreamConnection: StreamConnection, HTTP2Owner {
         self.pool = pool
         super.init(loop: worker.loop, buffers: worker.buffers)
     }
-
-    var isConnected: Bool { phase == .active }
 
     /// Whether one more exchange finds a place.
     var hasRoom: Bool {
@@ -63,11 +63,13 @@ final class HTTP2UpstreamConnection: StreamConnection, HTTP2Owner {
     func stream(for exchange: Exchange) -> UpstreamStream? {
         let stream = (link.spare.popLast()).map { Self.upstream($0) } ?? UpstreamStream(connection: self)
         stream.begin(exchange)
-        guard phase == .active else {
+        guard phase == .active, sawSettings || !exchange.request.wantsWebSocket else {
             early.append(stream)
             return stream
         }
-        return open(stream) ? stream : nil
+        if open(stream) { return stream }
+        stream.close()
+        return nil
     }
 
     private func open(_ stream: UpstreamStream) -> Bool {
@@ -104,13 +106,27 @@ final class HTTP2UpstreamConnection: StreamConnection, HTTP2Owner {
         loop.setDeadline(self, .max)
         link.session.start()
         link.sendSoon()
+        openEarly()
+        if phase == .active, mayRead { loop.callAgain(self) }
+    }
+
+    /// Opens what waited. Whether a WebSocket can be asked for, the upstream's settings say.
+    private func openEarly() {
         let waiting = early
         early = []
         for stream in waiting where stream.isTaken {
-            guard phase == .active else { return stream.fail(.closed) }
-            if open(stream) { stream.connected() } else { stream.fail(.refused) }
+            guard phase == .active else {
+                stream.fail(.closed)
+                continue
+            }
+            if stream.wantsWebSocket, !sawSettings {
+                early.append(stream)
+            } else if open(stream) {
+                stream.connected()
+            } else {
+                stream.fail(.refused)
+            }
         }
-        if phase == .active, mayRead { loop.callAgain(self) }
     }
 
     // MARK: Events
@@ -184,6 +200,8 @@ final class HTTP2UpstreamConnection: StreamConnection, HTTP2Owner {
         switch event {
         case .needsBytes, .opened: break
         case .settings:
+            sawSettings = true
+            openEarly()
             if let tls, pool.resumption == nil || !tls.wasResumed {
                 pool.resumption = tls.resumption ?? pool.resumption
             }

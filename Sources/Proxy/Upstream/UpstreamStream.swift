@@ -29,7 +29,7 @@ final class UpstreamStream: CarriedStream, UpstreamSide {
         asksForWebSocket = false
     }
 
-    var isConnected: Bool { connection.isConnected }
+    var wantsWebSocket: Bool { exchange?.request.wantsWebSocket ?? false }
 
     // MARK: What the connection tells
 
@@ -110,12 +110,7 @@ final class UpstreamStream: CarriedStream, UpstreamSide {
         session.beginHeaders()
         writePseudo(exchange)
         worker.fields.begin(block: link.out)
-        if asksForWebSocket, exchange.request.httpVersion == 1 {
-            // The key proves that HTTP/1.1 was understood; here there is nothing to prove.
-            exchange.writeRequestFields(worker.fields, without: WebSocketKey.name)
-        } else {
-            exchange.writeRequestFields(worker.fields)
-        }
+        exchange.writeRequestFields(worker.fields)
         if let length = exchange.announcedLength { worker.fields.field(.contentLength, decimal: length) }
         if exchange.request.acceptsTrailers { worker.fields.field(.te, "trailers") }
         let body = exchange.requestBody?.readable ?? .empty
