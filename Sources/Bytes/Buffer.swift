@@ -123,6 +123,30 @@ public final class Buffer {
         tail += 1
     }
 
+    /// The first `n` bytes of a little-endian word, 0 to 8 of them.
+    @inlinable @inline(__always)
+    public func append(word: UInt64, count n: Int) {
+        precondition(n >= 0 && n <= 8, "a word has eight bytes")
+        reserve(8)
+        unsafe (base + tail).storeBytes(of: word, as: UInt64.self)
+        tail += n
+    }
+
+    /// `bytes` with A to Z in lower case.
+    @inlinable
+    public func append(lowercased bytes: Bytes) {
+        reserve(bytes.count + 8)
+        var i = 0
+        while i + 8 <= bytes.count {
+            append(word: ASCII.lower(bytes.load64(i)), count: 8)
+            i += 8
+        }
+        while i < bytes.count {
+            append(ASCII.lower(bytes[i]))
+            i += 1
+        }
+    }
+
     @inlinable
     public func append(_ bytes: [UInt8]) { bytes.withBytes { append($0) } }
 
