@@ -8,7 +8,8 @@ import Telemetry
 /// connections.
 enum RejectReason {
     static let names =
-        RequestFault.allCases.map { Bytes($0.name).string } + HTTP2Fault.allCases.map { "http2_" + Bytes($0.name).string }
+        RequestFault.allCases.map { Bytes($0.name).string }
+        + HTTP2Fault.allCases.map { "http2_" + Bytes($0.name).string }
 }
 
 extension WorkerMetrics {

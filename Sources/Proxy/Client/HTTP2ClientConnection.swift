@@ -127,7 +127,9 @@ final class HTTP2ClientConnection: ClientTransport, HTTP2Owner {
     }
 
     /// The session knows only streams that we made.
-    private static func server(_ stream: HTTP2Stream) -> ServerStream { unsafe unsafeDowncast(stream, to: ServerStream.self) }
+    private static func server(_ stream: HTTP2Stream) -> ServerStream {
+        unsafe unsafeDowncast(stream, to: ServerStream.self)
+    }
 
     /// The connection's window or every stream's opened.
     private func wake() {

@@ -7,6 +7,7 @@ import HTTP
 /// A stream with what came and was not taken, and what is to go and has no room.
 class CarriedStream: HTTP2Stream {
     unowned let link: HTTP2Link
+    final let worker: Worker
     /// In the link's list of those that wait.
     final var isWaiting = false
     /// Of the frame that is being handled: not copied unless nobody takes it.
@@ -23,12 +24,15 @@ class CarriedStream: HTTP2Stream {
 
     init(link: HTTP2Link) {
         self.link = link
+        worker = link.worker
         super.init()
     }
 
-    deinit { if hasTimer { link.worker.loop.cancelDeadline(timer) } }
-
-    final var worker: Worker { link.worker }
+    deinit {
+        guard hasTimer else { return }
+        worker.loop.cancelDeadline(timer)
+        timer.stream = nil
+    }
 
     override func prepare() {
         super.prepare()
@@ -195,8 +199,9 @@ class CarriedStream: HTTP2Stream {
 
 /// The deadline of one stream, and its place in the queue of those called again.
 private final class StreamTimer: EventHandler {
-    private unowned let stream: CarriedStream
+    /// Nil once the stream is no more: the loop may hold the timer for the rest of a turn.
+    unowned var stream: CarriedStream?
     init(_ stream: CarriedStream) { self.stream = stream }
-    override func timedOut() { stream.timedOut() }
-    override func again() { stream.readable() }
+    override func timedOut() { stream?.timedOut() }
+    override func again() { stream?.readable() }
 }
