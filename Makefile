@@ -38,7 +38,7 @@ check: ## format, imports, traps, shell and Python syntax
 	$(SWIFT) format lint --strict --recursive --parallel $(wildcard Package.swift Sources Tests Fuzz Benchmarks)
 	$(PYTHON) scripts/tidy.py
 	@for f in scripts/*.sh .ci/run; do bash -n $$f || exit 1; done
-	@$(PYTHON) -m compileall -q scripts Tests Benchmarks Fuzz Examples
+	@$(PYTHON) -m compileall -q -x '/[.]venv/' scripts Tests Benchmarks Fuzz Examples
 
 format: ## rewrite the Swift sources in the project's format
 	$(SWIFT) format --in-place --recursive --parallel $(wildcard Package.swift Sources Tests Fuzz Benchmarks)
