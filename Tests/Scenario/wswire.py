@@ -1,6 +1,8 @@
 """WebSocket peers: an echo server by the `websockets` package, and frames for those who write every byte themselves."""
 
 import asyncio
+import base64
+import hashlib
 import os
 import struct
 import threading
@@ -56,6 +58,12 @@ def upgrade(target="/", host="a", key=KEY, headers=()) -> bytes:
 
 SWITCH = (b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
           b"Sec-WebSocket-Accept: " + ACCEPT.encode() + b"\r\n\r\n")
+
+
+def switch(head) -> bytes:
+    """The 101 for a request, with the accept that its key asks for."""
+    digest = hashlib.sha1((head.get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()
+    return SWITCH.replace(ACCEPT.encode(), base64.b64encode(digest))
 
 
 class Echo:
