@@ -10,7 +10,7 @@
 
 #include "measure.h"
 
-enum { INPUT = 65536, OUTPUT = 65536, MESSAGE_MAX = 1024, STREAMS_MAX = 256 };
+enum { INPUT = 65536, OUTPUT = 65536, MESSAGE_MAX = 64, STREAMS_MAX = 1000 };
 
 struct stream {
     struct stream *next_spare;

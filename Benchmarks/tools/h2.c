@@ -117,6 +117,7 @@ static int take_data(nghttp2_session *session, uint8_t flags, int32_t id, const 
     struct connection *c = owner;
     struct stream *s = nghttp2_session_get_stream_user_data(session, id);
     if (!s || s->kind == HOLD) wrong("bytes that nobody asked for");
+    if (s->status != 200) wrong("another status");
     if (grpc && s->kind == LOAD ? s->got + n > MESSAGE || memcmp(data, message + s->got, n) : !as_expected(data, n, s->got)) wrong("a wrong body");
     s->got += n;
     bytes += (long long)n;
@@ -135,7 +136,7 @@ static int take_data(nghttp2_session *session, uint8_t flags, int32_t id, const 
 }
 
 static int end_stream(nghttp2_session *session, int32_t id, uint32_t code, void *owner) {
-    struct connection *c = owner;
+    (void)owner;
     struct stream *s = nghttp2_session_get_stream_user_data(session, id);
     if (!s) wrong("a stream of its own");
     if (code) wrong_because("a stream was reset", nghttp2_http2_strerror(code));
