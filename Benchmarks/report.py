@@ -26,12 +26,13 @@ def idle_rows(figures: dict, unit: str):
 
 def slow_rows(figures: dict):
     header = ["proxy", "p50 µs", "with slow", "p99 µs", "with slow", "requests/s", "with slow", "CPU µs/request", "with slow",
-              "KB each slow stream"]
+              "stuck", "with slow", "KB each slow stream"]
     rows = []
     for name, v in figures.items():
         pairs = [[number(v[label][key], digits) for label in ("without", "with")]
                  for key, digits in (("p50_us", 0), ("p99_us", 0), ("per_second", 0), ("cpu_us", 2))]
-        rows.append([name, *sum(pairs, []), f"{v['slow_bytes_each'] / 1000:,.0f}"])
+        stuck = [f"{v[label]['stuck']:,}" for label in ("without", "with")]
+        rows.append([name, *sum(pairs, []), *stuck, f"{v['slow_bytes_each'] / 1000:,.0f}"])
     return header, rows
 
 

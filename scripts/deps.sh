@@ -6,7 +6,7 @@ set -euo pipefail
 swift_wanted=6.3
 building=(build-essential pkg-config git curl ca-certificates python3
     libssl-dev libpcre2-dev libc-ares-dev libyaml-dev libnghttp2-dev zlib1g-dev)
-testing=(nginx-light haproxy wrk nghttp2-client apache2-utils prometheus openssl python3-venv python3-yaml util-linux)
+testing=(nginx-light libnginx-mod-stream haproxy wrk nghttp2-client apache2-utils prometheus openssl python3-venv python3-yaml util-linux)
 # Packages whose daemon would start by itself after the install.
 daemons=(nginx haproxy prometheus)
 
@@ -22,6 +22,8 @@ missing_packages() {
     for name in "$@"; do
         # Any nginx package will do: a machine with nginx-full keeps it.
         if [ "$name" = nginx-light ] && command -v nginx >/dev/null; then continue; fi
+        # So will one that has streams built in.
+        if [ "$name" = libnginx-mod-stream ] && nginx -V 2>&1 | grep -Eq -- '--with-stream( |$)'; then continue; fi
         installed "$name" || printf '%s\n' "$name"
     done
 }

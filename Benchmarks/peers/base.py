@@ -60,6 +60,8 @@ class Peer:
     name = ""
     # Whether HTTP/1 and HTTP/2 in the clear come in on one port.
     one_clear_port = False
+    # Whether much data comes on few connections, for settings that would only cost where connections are short.
+    bulk = False
 
     def __init__(self, folder: pathlib.Path, site: Site, kind: str = "h1", routes: int = 0):
         self.folder = folder

@@ -7,6 +7,9 @@ import subprocess
 from .base import NAME, VENV, Peer
 
 TYPE = "type.googleapis.com/envoy."
+# What Envoy's manual tells edge proxies to set for HTTP/2, so that a slow reader costs little.
+BUFFER = 32768
+WINDOWS = {"initial_stream_window_size": 65536, "initial_connection_window_size": 1 << 20}
 HTTP_MANAGER = TYPE + "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 
 
@@ -54,7 +57,7 @@ class Envoy(Peer):
     def http_listener(self, port: int, codec: str, tls: bool = False) -> dict:
         chain = {"filters": [{"name": "hcm", "typed_config": {
             "@type": HTTP_MANAGER, "stat_prefix": "s", "codec_type": codec, "delayed_close_timeout": "0.1s",
-            "common_http_protocol_options": {"idle_timeout": "300s"},
+            "common_http_protocol_options": {"idle_timeout": "300s"}, "http2_protocol_options": WINDOWS,
             "access_log": self.access_log(), "use_remote_address": True,
             **({"upgrade_configs": [{"upgrade_type": "websocket"}]} if self.kind == "websocket" else {}),
             "route_config": {"name": "r", "virtual_hosts": [{"name": "all", "domains": ["*"], **self.routing()}]},
@@ -65,7 +68,10 @@ class Envoy(Peer):
                     "tls_certificates": [{"certificate_chain": {"filename": str(self.cert)},
                                           "private_key": {"filename": str(self.key)}}],
                     **({"alpn_protocols": ["h2", "http/1.1"]} if self.speaks_h2 else {})})
-        return self.listener(port, chain)
+        return self.listener(port, chain, **self.limits())
+
+    def limits(self) -> dict:
+        return {"per_connection_buffer_limit_bytes": BUFFER} if self.speaks_h2 else {}
 
     def stream_listener(self) -> dict:
         chain = {"filters": [typed("extensions.filters.network.tcp_proxy.v3.TcpProxy", "tcp", stat_prefix="s", cluster="up",
@@ -91,15 +97,17 @@ class Envoy(Peer):
         if self.kind in ("h2-h2", "grpc"):
             options["typed_extension_protocol_options"] = {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
                 "@type": TYPE + "extensions.upstreams.http.v3.HttpProtocolOptions",
-                # As many as the upstream allows: a new connection would have more before it has said so.
-                "explicit_http_config": {"http2_protocol_options": {"max_concurrent_streams": 1000}}}}
+                # As many streams as the upstream allows: a new connection would have more before it has said so. And room
+                # for a window of each, since streams that nobody reads share the connection with the others.
+                "explicit_http_config": {"http2_protocol_options": {
+                    **WINDOWS, "max_concurrent_streams": 1000, "initial_connection_window_size": 64 << 20}}}}
         return {
             "name": "up", "type": "STATIC",
             "circuit_breakers": {"thresholds": [{"max_connections": 65536, "max_requests": 65536,
                                                  "max_pending_requests": 65536}]},
             "load_assignment": {"cluster_name": "up", "endpoints": [{"lb_endpoints": [{"endpoint": {
                 "address": {"socket_address": {"address": "127.0.0.1", "port_value": self.upstream}}}}]}]},
-            **options}
+            **self.limits(), **options}
 
     def command(self) -> list:
         config = {

@@ -6,6 +6,7 @@ import subprocess
 
 from .base import NAME, Peer, children
 
+# Where Debian has streams as a module; other packages have them built in.
 STREAM_MODULE = pathlib.Path("/usr/lib/nginx/modules/ngx_stream_module.so")
 
 
@@ -24,13 +25,18 @@ class Nginx(Peer):
     def cannot(cls, kind: str) -> str:
         if kind == "h2-h2":
             return "speaks HTTP/2 to gRPC upstreams only"
-        if kind in ("tcp", "passthrough") and not STREAM_MODULE.exists():
+        if kind in ("tcp", "passthrough") and not STREAM_MODULE.exists() and not cls.streams_built_in():
             return "its stream module is not installed (make deps)"
         return ""
 
+    @staticmethod
+    def streams_built_in() -> bool:
+        text = subprocess.run(["nginx", "-V"], capture_output=True, text=True).stderr
+        return "--with-stream" in text.split()
+
     def command(self) -> list:
         config = self.write("nginx.conf", f"""
-{f"load_module {STREAM_MODULE};" if self.streams else ""}
+{f"load_module {STREAM_MODULE};" if self.streams and not self.streams_built_in() else ""}
 daemon off; worker_processes 1; pid {self.folder}/nginx.pid; error_log {self.folder}/error.log crit;
 worker_rlimit_nofile 65536;
 events {{ worker_connections 12000; }}
@@ -87,7 +93,7 @@ stream {{
   access_log {self.folder}/access.log session buffer=64k flush=1s;
   {table}
   upstream up {{ server 127.0.0.1:{self.upstream}; }}
-  proxy_timeout 300s; proxy_half_close on; proxy_buffer_size 64k; tcp_nodelay on;
+  proxy_timeout 300s; proxy_half_close on; proxy_buffer_size {"256k" if self.bulk else "16k"}; tcp_nodelay on;
   server {{ listen 127.0.0.1:{self.stream} backlog=4096; {server} }}
 }}
 """
