@@ -57,6 +57,15 @@ public final class Buffer {
         head += n
     }
 
+    /// Gives memory back, when empty: what is left has room for `capacity` bytes.
+    public func shrink(to capacity: Int) {
+        guard isEmpty, size > max(capacity, 64) else { return }
+        size = max(capacity, 64)
+        unsafe base.deallocate()
+        unsafe base = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 16)
+        clear()
+    }
+
     /// Drops bytes appended after `offset`.
     @inlinable public func truncate(to offset: Int) {
         precondition(offset >= start && offset <= end, "truncating outside the content")
@@ -160,6 +169,14 @@ public final class Buffer {
         }
     }
 
+    /// Four bytes, the highest first.
+    @inlinable @inline(__always)
+    public func append(big value: UInt32) {
+        reserve(4)
+        unsafe (base + end).storeBytes(of: value.bigEndian, as: UInt32.self)
+        tail += 4
+    }
+
     /// `value` in decimal.
     @inlinable
     public func append(decimal value: Int) {
@@ -216,6 +233,13 @@ public final class Buffer {
     public func set(_ offset: Int, _ byte: UInt8) {
         precondition(offset >= 0 && offset < end, "offset outside the buffer")
         unsafe (base + offset).storeBytes(of: byte, as: UInt8.self)
+    }
+
+    /// Overwrites four bytes that were appended before, the highest first.
+    @inlinable
+    public func set(_ offset: Int, big value: UInt32) {
+        precondition(offset >= 0 && offset + 4 <= end, "offset outside the buffer")
+        unsafe (base + offset).storeBytes(of: value.bigEndian, as: UInt32.self)
     }
 
     /// Lets `fill` write up to `limit` bytes at the end; it gets the address and the room, and
