@@ -57,6 +57,15 @@ public final class Buffer {
         head += n
     }
 
+    /// Gives memory back, when empty: what is left has room for `capacity` bytes.
+    public func shrink(to capacity: Int) {
+        guard isEmpty, size > max(capacity, 64) else { return }
+        size = max(capacity, 64)
+        unsafe base.deallocate()
+        unsafe base = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 16)
+        clear()
+    }
+
     /// Drops bytes appended after `offset`.
     @inlinable public func truncate(to offset: Int) {
         precondition(offset >= start && offset <= end, "truncating outside the content")

@@ -25,6 +25,9 @@ public final class HTTP2Session {
     /// Why the connection is over, or nil.
     public internal(set) var fault: HTTP2Fault?
 
+    /// A header block has begun, and its end is still to come.
+    public var isInsideBlock: Bool { blockID != 0 }
+
     // Reading.
     var part = Part.head
     /// Bytes left of the part, and of the padding behind it.
