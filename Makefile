@@ -67,7 +67,7 @@ test-corpora: # every input that ever mattered to a parser
 test-scenario: # real clients and upstreams around the built gateway, topic by topic
 	$(PYTHON) Tests/Scenario/run.py
 
-bench: ## compare with nginx, HAProxy and Envoy (BENCH="--only small --quick")
+bench: ## compare with nginx, HAProxy, Envoy and Traefik (BENCH="--only small --quick")
 	@scripts/deps.sh all
 	@$(MAKE) --no-print-directory release
 	$(PYTHON) Benchmarks/bench.py $(BENCH)
