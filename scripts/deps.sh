@@ -6,7 +6,7 @@ set -euo pipefail
 swift_wanted=6.3
 building=(build-essential pkg-config git curl ca-certificates python3
     libssl-dev libpcre2-dev libc-ares-dev libyaml-dev libnghttp2-dev zlib1g-dev)
-testing=(nginx-light haproxy wrk nghttp2-client apache2-utils prometheus openssl python3-venv python3-yaml util-linux)
+testing=(nginx-light libnginx-mod-stream haproxy wrk nghttp2-client apache2-utils prometheus openssl python3-venv python3-yaml util-linux)
 # From PyPI, for tests, in an environment of their own: Tests/.venv.
 python_testing=(h2==4.4.1 hpack==4.2.0 hyperframe==6.1.0 grpcio==1.85.1 websockets==17.4)
 # Packages whose daemon would start by itself after the install.
@@ -24,6 +24,8 @@ missing_packages() {
     for name in "$@"; do
         # Any nginx package will do: a machine with nginx-full keeps it.
         if [ "$name" = nginx-light ] && command -v nginx >/dev/null; then continue; fi
+        # So will one that has streams built in.
+        if [ "$name" = libnginx-mod-stream ] && nginx -V 2>&1 | grep -Eq -- '--with-stream( |$)'; then continue; fi
         installed "$name" || printf '%s\n' "$name"
     done
 }
