@@ -46,6 +46,7 @@ struct Compilation {
         addConsumers()
         addUpstreams()
         addServices()
+        refuseTagsElsewhere()
         addFilters()
         addRoutes()
     }
@@ -245,6 +246,7 @@ struct Compilation {
             service.tls.caCertificates = entity.caCertificates
             service.tls.clientCertificate = entity.clientCertificate
             service.enabled = entity.isEnabled
+            applyTags(entity, to: &service)
             snapshot.services.append(service)
         }
     }

@@ -10,11 +10,18 @@ import Telemetry
 final class RunningListener: Sendable {
     let address: String
     let port: Int
+    let kind: ListenerKind
+    let udp: Bool
+    /// Connections begin with a PROXY protocol header.
+    let proxyProtocol: Bool
     let tls: TLSServer?
 
-    init(address: String, port: Int, tls: TLSServer?) {
-        self.address = address
-        self.port = port
+    init(_ listener: Listener, tls: TLSServer?) {
+        address = listener.address
+        port = listener.port
+        kind = listener.kind
+        udp = listener.udp
+        proxyProtocol = listener.proxyProtocol
         self.tls = tls
     }
 }
@@ -174,7 +181,7 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
                     servers[listener.clientAuthorities] = server
                 }
             }
-            result.append(RunningListener(address: listener.address, port: listener.port, tls: server))
+            result.append(RunningListener(listener, tls: server))
         }
         return result
     }
@@ -261,8 +268,8 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
         chains.contains { chain in chain.steps.contains { $0.base?.families?.contains(.upstreamHealth) ?? false } }
     }
 
-    func listener(address: String, port: Int) -> RunningListener? {
-        listeners.first { $0.port == port && $0.address == address }
+    func listener(address: String, port: Int, udp: Bool) -> RunningListener? {
+        listeners.first { $0.port == port && $0.udp == udp && $0.address == address }
     }
 }
 

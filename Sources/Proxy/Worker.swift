@@ -26,6 +26,9 @@ enum WorkerMessage: Sendable {
 struct WorkerSocket: Sendable {
     var address: String
     var port: Int
+    var kind: ListenerKind
+    /// Bound and not connected; else it listens.
+    var udp: Bool
     var descriptor: Int32
 }
 
@@ -148,6 +151,10 @@ final class Worker {
             return
         }
         for socket in sockets {
+            guard socket.kind == .http else {
+                Socket.close(socket.descriptor)
+                continue
+            }
             let address = socket.address
             let port = socket.port
             let acceptor = Acceptor(loop: loop, listener: socket.descriptor) { [unowned self] descriptor, peer in
@@ -159,7 +166,7 @@ final class Worker {
 
     private func accepted(_ descriptor: Int32, _ peer: SocketAddress, _ address: String, _ port: Int) {
         guard clients.count < running.settings.connectionLimit,
-            let listener = running.listener(address: address, port: port)
+            let listener = running.listener(address: address, port: port, udp: false), listener.kind == .http
         else {
             metrics.count(.refused)
             return Socket.close(descriptor)
