@@ -17,12 +17,15 @@ public func fuzz(_ data: UnsafePointer<UInt8>, _ size: Int) -> CInt {
         guard case .complete(let header) = whole else { return }
         require(header.length > 0 && header.length <= input.count, "a header longer than what was read")
         guard let ends = header.addresses else { return }
-        for version in [UInt8(1), 2] {
-            let out = Buffer(capacity: 128)
-            if version == 1 { ends.writeText(to: out) } else { ends.writeBinary(to: out) }
-            let again = ProxyHeader(length: out.count, addresses: ends, version: version)
-            require(ProxyHeader.read(out.readable) == .complete(again), "what was written reads otherwise")
-        }
+        writeAndRead(ends, 1)
+        writeAndRead(ends, 2)
     }
     return 0
+}
+
+private func writeAndRead(_ ends: ProxyHeader.Addresses, _ version: UInt8) {
+    let out = Buffer(capacity: 128)
+    if version == 1 { ends.writeText(to: out) } else { ends.writeBinary(to: out) }
+    let again = ProxyHeader(length: out.count, addresses: ends, version: version)
+    require(ProxyHeader.read(out.readable) == .complete(again), "what was written reads otherwise")
 }
