@@ -38,7 +38,8 @@ extension Compilation {
         case .tcp, .tls, .tlsPassthrough:
             guard service.proxyProtocol == .none || service.proxyProtocol == version else {
                 return refuse(
-                    "\(Self.proxyProtocol)=\(value)", entity.head, label(entity), "contradicts another tag of the service",
+                    "\(Self.proxyProtocol)=\(value)", entity.head, label(entity),
+                    "contradicts another tag of the service",
                     remedy: "keep one of v1 and v2")
             }
             service.proxyProtocol = version

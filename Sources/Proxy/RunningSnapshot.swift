@@ -58,6 +58,8 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
     let snapshot: Snapshot
     let settings: Settings
     let table: RouteTable
+    /// Routes of connections and datagrams.
+    let streams: StreamTable
     /// What the request path reads of each route, without touching its strings.
     let facts: [RouteFacts]
     let chains: [RunningChain]
@@ -84,6 +86,7 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
         self.settings = settings
         do throws(RouteTableError) {
             table = try RouteTable(routes: snapshot.routes)
+            streams = try StreamTable(routes: snapshot.routes)
         } catch {
             throw SnapshotRefusal(description: "the routes cannot be indexed: \(error)")
         }
