@@ -38,7 +38,7 @@ public final class DatagramBatch {
         let asked = quota
         let address = unsafe UInt(bitPattern: slots)
         let n = unsafe facts.withUnsafeMutableBytes { raw in
-            let facts = unsafe UInt(bitPattern: raw.baseAddress)
+            let facts = UInt(bitPattern: raw.baseAddress)
             return Int(sys_recv_datagrams(descriptor, address, Self.stride, facts, Int32(asked)))
         }
         guard n > 0 else {
@@ -146,7 +146,7 @@ public final class DatagramBatch {
             }
             guard let facts = facts else { return 0 }
             guard var target = target else {
-                return unsafe Int(sys_send_datagrams(descriptor, address, Self.stride, facts, Int32(range.count), nil))
+                return Int(sys_send_datagrams(descriptor, address, Self.stride, facts, Int32(range.count), nil))
             }
             return unsafe Int(
                 sys_send_datagrams(descriptor, address, Self.stride, facts, Int32(range.count), &target))

@@ -15,6 +15,9 @@ final class RunningListener: Sendable {
     /// Connections begin with a PROXY protocol header.
     let proxyProtocol: Bool
     let tls: TLSServer?
+    let ip: IPAddress?
+    /// Bound to every address of the machine: each connection has to be asked which one it came to.
+    let isWildcard: Bool
 
     init(_ listener: Listener, tls: TLSServer?) {
         address = listener.address
@@ -23,6 +26,8 @@ final class RunningListener: Sendable {
         udp = listener.udp
         proxyProtocol = listener.proxyProtocol
         self.tls = tls
+        ip = IPAddress(listener.address)
+        isWildcard = ip.map { $0.high == 0 && $0.low == 0 } ?? true
     }
 }
 
@@ -73,6 +78,8 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
     /// TLS towards upstreams: each distinct policy once, and its index per service (-1: plain).
     let profiles: [TLSClient]
     let serviceProfiles: [Int]
+    /// The same for services of stream routes.
+    let streamProfiles: (profiles: [TLSClient], byService: [Int])
     let servicePaths: [[UInt8]]
     /// What metrics call each consumer: the username, or the custom id.
     let consumerNames: [[UInt8]]
@@ -94,6 +101,7 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
         let tls = try Self.profiles(snapshot)
         profiles = tls.profiles
         serviceProfiles = tls.byService
+        streamProfiles = try Self.profiles(snapshot, of: .tls)
         consumerNames = snapshot.consumers.map { Array(($0.username.isEmpty ? $0.customID : $0.username).utf8) }
         servicePaths = snapshot.services.map { Array($0.path.utf8) }
         let filters = snapshot.filters.map(FilterFactory(snapshot, shared: shared).make)
@@ -203,13 +211,15 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
         }
     }
 
-    private static func profiles(_ s: Snapshot) throws(SnapshotRefusal) -> (profiles: [TLSClient], byService: [Int]) {
+    private static func profiles(
+        _ s: Snapshot, of protocols: Protocols = [.https, .grpcs]
+    ) throws(SnapshotRefusal) -> (profiles: [TLSClient], byService: [Int]) {
         var known: [UpstreamTLS: Int] = [:]
         var profiles: [TLSClient] = []
         var byService: [Int] = []
         byService.reserveCapacity(s.services.count)
         for service in s.services {
-            guard !service.protocol.isDisjoint(with: [.https, .grpcs]) else {
+            guard !service.protocol.isDisjoint(with: protocols) else {
                 byService.append(-1)
                 continue
             }

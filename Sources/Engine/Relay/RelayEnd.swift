@@ -27,13 +27,14 @@ public final class RelayEnd: EventHandler {
     /// The peer has shut down its sending direction.
     public private(set) var peerFinished = false
 
-    public init(loop: EventLoop, owner: any RelayOwner) {
-        self.loop = loop
-        self.owner = owner
-    }
+    public init(loop: EventLoop) { self.loop = loop }
 
-    /// Starts watching `descriptor`. False if the kernel refuses.
-    public func attach(_ descriptor: Int32) -> Bool { loop.add(self, descriptor: descriptor) }
+    /// Starts watching `descriptor` for `owner`. False if the kernel refuses; the descriptor is the caller's then.
+    public func attach(_ descriptor: Int32, owner: any RelayOwner) -> Bool {
+        guard loop.add(self, descriptor: descriptor) else { return false }
+        self.owner = owner
+        return true
+    }
 
     public var isOpen: Bool { descriptor >= 0 }
 
@@ -51,8 +52,8 @@ public final class RelayEnd: EventHandler {
 
     // MARK: Reading
 
-    /// Looks at what came, at most `limit` bytes, without taking it. `wouldBlock`: nothing new can be
-    /// seen before the next event.
+    /// Looks at what came, at most `limit` bytes, without taking it: the next look shows it again, and
+    /// what came since.
     public func peek(into buffer: Buffer, limit: Int) -> ReadResult {
         let descriptor = descriptor
         let n = buffer.appendFrom(limit: limit) { address, room in sys_peek(descriptor, address, room) }
@@ -70,7 +71,7 @@ public final class RelayEnd: EventHandler {
     }
 
     /// Reads once into `buffer`, at most `limit` bytes.
-    func receive(into buffer: Buffer, limit: Int) -> ReadResult {
+    public func receive(into buffer: Buffer, limit: Int) -> ReadResult {
         if let tls { return receive(tls, buffer, limit) }
         let descriptor = descriptor
         var room = 0
