@@ -277,16 +277,9 @@ struct Compilation {
 
     private mutating func addRoutes() {
         snapshot.routes.reserveCapacity(model.routes.count)
-        var hasWarnedOfStreams = false
         for (index, entity) in model.routes.enumerated() {
             if entity.service >= 0, !model.services[entity.service].isEnabled { continue }
-            if entity.isStream, !hasWarnedOfStreams {
-                hasWarnedOfStreams = true
-                report(
-                    entity.head, label(entity), "protocols", .streamRoute, "stream routes are not served yet",
-                    remedy: "HTTP and gRPC routes are served; tcp, tls, udp and tls_passthrough wait",
-                    severity: .warning)
-            }
+            checkService(of: entity)
             var route = Route()
             route.id = ID(entity.head.id)
             route.name = entity.name

@@ -39,5 +39,6 @@ public enum DiagnosticCode: String, Sendable, CaseIterable {
     case streamRoute = "K160"
     case vaultReference = "K161"
     case expressionRoute = "K162"
+    case serviceProtocol = "K163"
     case tooManyFindings = "K199"
 }

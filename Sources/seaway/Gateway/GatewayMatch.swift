@@ -128,7 +128,7 @@ extension PipelineInput {
         secure.tls = true
         return PipelineInput(
             path: source.config, lenient: source.lenient, environment: Environment.all, settings: Settings(),
-            listeners: [clear, secure])
+            listeners: [clear, secure], isServed: false)
     }
 }
 
