@@ -50,7 +50,7 @@ public enum WorkerCounter: Int, CaseIterable, Sendable {
 /// metric's label, and rows of docs/rejections.md.
 public enum StreamRefusal: Int, CaseIterable, Sendable {
     case tooManySessions, untrustedPeer, badProxyHeader, badClientHello, tlsHandshake, setupTimeout, noRoute
-    case upstreamFailed
+    case notAdmitted, upstreamFailed
 
     public var name: StaticString {
         switch self {
@@ -61,6 +61,7 @@ public enum StreamRefusal: Int, CaseIterable, Sendable {
         case .tlsHandshake: "tls_handshake"
         case .setupTimeout: "setup_timeout"
         case .noRoute: "no_route"
+        case .notAdmitted: "not_admitted"
         case .upstreamFailed: "upstream_failed"
         }
     }

@@ -88,6 +88,10 @@ final class DatagramListener: EventHandler {
             worker.metrics.refuse(.noRoute)
             return nil
         }
+        if let chain = target.chain, !chain.admits(peer.client.address) {
+            worker.metrics.refuse(.notAdmitted)
+            return nil
+        }
         let session = DatagramSession(self, peer, target)
         sessions[peer] = session
         plane.datagramSessions += 1

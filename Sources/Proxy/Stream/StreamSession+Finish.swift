@@ -34,7 +34,7 @@ extension StreamRefusal {
     /// nginx's number for it.
     var status: Int {
         switch self {
-        case .untrustedPeer: 403
+        case .untrustedPeer, .notAdmitted: 403
         case .badProxyHeader, .badClientHello, .tlsHandshake, .setupTimeout: 400
         case .noRoute: 500
         case .upstreamFailed: 502

@@ -21,6 +21,7 @@ extension StreamSession {
             return refuse(.noRoute)
         }
         self.target = target
+        if let chain = target.chain, !chain.admits(ends.source) { return refuse(.notAdmitted) }
         loop.cancelDeadline(client)
         forwardedAt = loop.nowNanoseconds
         attempt()

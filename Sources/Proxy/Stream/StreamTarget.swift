@@ -22,6 +22,7 @@ struct StreamTarget {
     let policy: TLSClient?
     /// The upstream is asked for the name that the client asked for.
     let keepsServerName: Bool
+    let chain: RunningChain?
     let families: MetricFamilies
     let slot: WorkerMetrics.Slot?
     /// JSON for the log; empty where nothing is logged as JSON.
@@ -44,7 +45,8 @@ struct StreamTarget {
         policy = profile >= 0 ? running.streamProfiles.profiles[profile] : nil
         keepsServerName = running.facts[route].preserveHost
         let chain = Int(running.facts[route].chain)
-        families = chain >= 0 ? running.chains[chain].families(-1) ?? [] : []
+        self.chain = chain >= 0 ? running.chains[chain] : nil
+        families = self.chain?.families(-1) ?? []
         slot = families.isEmpty ? nil : worker.slot(of: route, in: running)
         let wantsText = worker.lane?.wantsEntities ?? false
         routeText = wantsText ? worker.fragments(running).route(route) : []
