@@ -73,6 +73,9 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
     let endpoints: [EndpointList]
     let headLimits: HeadLimits
     let responseLimits: HeadLimits
+    /// What HTTP/2 connections announce and enforce.
+    let http2ClientLimits: HTTP2Limits
+    let http2UpstreamLimits: HTTP2Limits
     private let trusted: [IPPrefix]
     private let realIP: FieldKey
     /// TLS towards upstreams: each distinct policy once, and its index per service (-1: plain).
@@ -111,6 +114,14 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
         responseLimits = HeadLimits(
             line: settings.responseHeadLimit, head: settings.responseHeadLimit,
             fields: max(256, settings.headerCountLimit))
+        var client = HTTP2Limits.server
+        client.head = headLimits
+        http2ClientLimits = client
+        var upstream = HTTP2Limits.client
+        upstream.head = responseLimits
+        // One that stalls keeps its window's worth in memory: no more than what a client may keep here.
+        upstream.streamWindow = 65_535
+        http2UpstreamLimits = upstream
         trusted = settings.trustedPeers.compactMap { IPPrefix($0) }
         realIP = FieldKey(settings.realIPHeader)
         facts = snapshot.routes.map(RouteFacts.init)
@@ -186,10 +197,11 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
         for listener in s.listeners {
             var server: TLSServer?
             if listener.tls {
-                server = servers[listener.clientAuthorities]
+                let key = "\(listener.kind) \(listener.clientAuthorities)"
+                server = servers[key]
                 if server == nil {
-                    server = try tlsServer(s, listener.clientAuthorities, tickets)
-                    servers[listener.clientAuthorities] = server
+                    server = try tlsServer(s, listener.clientAuthorities, listener.kind, tickets)
+                    servers[key] = server
                 }
             }
             result.append(RunningListener(listener, tls: server))
@@ -197,14 +209,15 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
         return result
     }
 
-    private static func tlsServer(_ s: Snapshot, _ authorities: String, _ tickets: TicketKeys) throws(SnapshotRefusal)
-        -> TLSServer
-    {
+    private static func tlsServer(
+        _ s: Snapshot, _ authorities: String, _ kind: ListenerKind, _ tickets: TicketKeys
+    ) throws(SnapshotRefusal) -> TLSServer {
         var failed = -1
         do throws(TLSError) {
             return try TLSServer(
                 identities: s.certificates.map(identity), names: s.serverNames.map { ($0.name, $0.certificate) },
-                clientAuthorities: authorities, tickets: tickets, failed: { index, _ in failed = index })
+                clientAuthorities: authorities, isHTTP: kind == .http, tickets: tickets,
+                failed: { index, _ in failed = index })
         } catch {
             let which = failed >= 0 ? "certificate \(s.certificates[failed].id)" : "the listener's TLS settings"
             throw SnapshotRefusal(description: "\(which) cannot be used: \(error)")

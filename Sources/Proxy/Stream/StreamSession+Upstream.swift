@@ -77,7 +77,7 @@ extension StreamSession {
         guard let policy = target.policy, transport != .passthrough else { return established() }
         let name = attempts.serverName(target)
         let asked = target.keepsServerName && !serverName.isEmpty ? String(decoding: serverName, as: UTF8.self) : name
-        guard let session = policy.session(upstream.descriptor, name: asked, resuming: nil) else {
+        guard let session = policy.session(upstream.descriptor, name: asked, resuming: nil, isHTTP: false) else {
             return attemptFailed(.connectionFailed)
         }
         upstream.tls = session

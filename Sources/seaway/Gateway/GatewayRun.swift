@@ -21,11 +21,13 @@ struct GatewayRun: ParsableCommand {
 
             With routes of tcp, tls, tls_passthrough and udp as well:
 
-              seaway gateway run -c kong.yml --stream '*:5432' --stream '*:9443,tls' --stream '*:53,udp'
+              seaway gateway run -c kong.yml --stream '*:5432' \\
+                --stream '*:9443,tls' --stream '*:53,udp'
 
             Behind a load balancer that tells who the client is by the PROXY protocol:
 
-              seaway gateway run -c kong.yml --https '*:443,proxy_protocol' --trusted-ips 10.0.0.0/8
+              seaway gateway run -c kong.yml --https '*:443,proxy_protocol' \\
+                --trusted-ips 10.0.0.0/8
 
             The gateway is a process of its own, seaway-proxy, that this command supervises. It is started \
             again when it dies, and goes on serving when the supervisor dies; a new `gateway run` with the \
@@ -106,7 +108,7 @@ struct PlaceOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Where to listen for stream routes: TCP as it is, TLS that is ended (or passed through), or UDP. May be repeated. (default: nowhere)",
+            "Where to listen for stream routes: TCP as it is, TLS that is ended (or passed through, where a route says so), or UDP. May be repeated. (default: nowhere)",
             valueName: "address[,tls][,udp][,proxy_protocol]"),
         transform: PlannedListener.stream)
     var stream: [PlannedListener] = []
