@@ -52,7 +52,7 @@ struct GatewayCheck: ParsableCommand {
 
     /// Routes that can never answer: legal, and almost always a mistake.
     private static func shadowed(_ snapshot: Snapshot, _ file: String) -> [Diagnostic] {
-        Shadow.find(in: snapshot.routes).map { hidden in
+        Shadow.find(in: snapshot.routes, flavour: snapshot.settings.router).map { hidden in
             let route = snapshot.routes[hidden.route]
             let other = snapshot.routes[hidden.by]
             let name = { (route: Route) in route.name.isEmpty ? "\(route.id)" : route.name }
