@@ -38,5 +38,6 @@ public enum DiagnosticCode: String, Sendable, CaseIterable {
     case streamRoute = "K160"
     case vaultReference = "K161"
     case expressionRoute = "K162"
+    case expression = "K164"
     case tooManyFindings = "K199"
 }

@@ -49,6 +49,18 @@ public final class CompiledExpressions: @unchecked Sendable {  // Written by `ad
         return try add(expression, text: text, protocols: protocols)
     }
 
+    /// Reads, checks and compiles an expression, to say what is wrong with it.
+    ///
+    /// - Returns: what can be used and hardly means what it says.
+    /// - Throws: the first mistake.
+    public func check(
+        _ text: String, domain: RouteExpression.Domain
+    ) throws(ExpressionError) -> [ExpressionRemark] {
+        let expression = try RouteExpression(parsing: text, domain: domain)
+        _ = try add(expression, text: text)
+        return expression.remarks
+    }
+
     /// Compiles an expression.
     ///
     /// - Parameter text: what it was read from, for the places of mistakes in regular expressions.
