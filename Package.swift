@@ -82,7 +82,7 @@ let package = Package(
             swiftSettings: strict),
 
         suite("Bytes", ["Bytes"]),
-        suite("HTTP", ["HTTP", "Bytes"]),
+        suite("HTTP", ["HTTP", "Bytes"], exclude: ["Golden"]),
         suite("Telemetry", ["Telemetry", "HTTP", "Snapshot", "Bytes", "CSystem"]),
         suite("Balancing", ["Proxy", "Engine", "Snapshot", "Bytes", "CSystem"]),
         suite("Filters", ["Proxy", "HTTP", "Snapshot", "Bytes"]),
@@ -91,7 +91,7 @@ let package = Package(
         suite("Compile", ["Compile", "Dialects", "Model", "Snapshot", "Bytes"], exclude: ["Golden"]),
         suite("Control", ["Snapshot", "Bytes", "CSystem"]),
         suite(
-            "Supervisor", ["seaway", "seaway-proxy", "Snapshot", "Bytes", "CSystem"],
+            "Supervisor", ["seaway", "seaway-proxy", "Explain", "Snapshot", "Bytes", "CSystem"],
             exclude: ["double_proxy.py", "echo_upstream.py"]),
 
         benchmark("telemetry-bench", "Benchmarks/telemetry", ["Telemetry", "HTTP", "Snapshot", "Bytes", "CSystem"]),

@@ -48,6 +48,7 @@ struct Compilation {
         addConsumers()
         addUpstreams()
         addServices()
+        refuseTagsElsewhere()
         addFilters()
         addRoutes()
     }
@@ -247,6 +248,7 @@ struct Compilation {
             service.tls.caCertificates = entity.caCertificates
             service.tls.clientCertificate = entity.clientCertificate
             service.enabled = entity.isEnabled
+            applyTags(entity, to: &service)
             snapshot.services.append(service)
         }
     }
@@ -277,16 +279,9 @@ struct Compilation {
 
     private mutating func addRoutes() {
         snapshot.routes.reserveCapacity(model.routes.count)
-        var hasWarnedOfStreams = false
         for (index, entity) in model.routes.enumerated() {
             if entity.service >= 0, !model.services[entity.service].isEnabled { continue }
-            if entity.isStream, !hasWarnedOfStreams {
-                hasWarnedOfStreams = true
-                report(
-                    entity.head, label(entity), "protocols", .streamRoute, "stream routes are not served yet",
-                    remedy: "HTTP and gRPC routes are served; tcp, tls, udp and tls_passthrough wait",
-                    severity: .warning)
-            }
+            checkService(of: entity)
             var route = Route()
             route.id = ID(entity.head.id)
             route.name = entity.name

@@ -87,6 +87,18 @@ public enum Socket {
         return fd
     }
 
+    /// A bound UDP socket. With `shared`, several may be bound to one address and the kernel spreads
+    /// clients over them (SO_REUSEPORT).
+    public static func bindDatagram(_ address: SocketAddress, shared: Bool = true) throws(SystemError) -> Int32 {
+        let fd = sys_socket(address.address.isIPv6 ? AF_INET6 : AF_INET, Int32(SOCK_DGRAM.rawValue))
+        guard fd >= 0 else { throw SystemError("socket") }
+        if shared { _ = sys_set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) }
+        if address.address.isIPv6 { _ = sys_set_option(fd, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1) }
+        var (storage, length) = address.storage
+        guard unsafe sys_bind(fd, &storage, length) == 0 else { throw closing(fd, "bind") }
+        return fd
+    }
+
     /// A TCP socket whose connection has been started; it is writable once connected.
     public static func connect(_ address: SocketAddress) throws(SystemError) -> Int32 {
         let fd = sys_socket(address.address.isIPv6 ? AF_INET6 : AF_INET, Int32(SOCK_STREAM.rawValue))

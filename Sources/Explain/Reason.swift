@@ -96,7 +96,7 @@ enum Reason {
     private static func fold(_ name: String) -> String { String(name.lowercased().map { $0 == "-" ? "_" : $0 }) }
 
     /// At most three, joined with "or".
-    private static func list(_ values: [String]) -> String {
+    static func list(_ values: [String]) -> String {
         let shown = values.prefix(3).joined(separator: " or ")
         return values.count > 3 ? "\(shown) or \(values.count - 3) more" : shown
     }

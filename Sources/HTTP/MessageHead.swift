@@ -122,6 +122,16 @@ public enum Method: UInt8, Sendable {
         }
     }
 
+    /// Bytes of the longest method that is taken.
+    static let countMax = 64
+
+    static func isValid(_ method: Bytes) -> Bool {
+        method.count > 0 && method.count <= countMax && FieldParser.endOfName(method) == method.count
+    }
+
+    /// Never forwarded: a tunnel to anywhere, and an echo of what the proxy added.
+    var isRefused: Bool { self == .connect || self == .trace }
+
     /// RFC 9110 section 9.2.2: sending it twice means the same as once.
     public var isIdempotent: Bool {
         switch self {
@@ -167,6 +177,7 @@ public final class RequestHead {
     public internal(set) var acceptsTrailers = false
     /// Bytes of the head on the wire.
     public internal(set) var wireCount = 0
+    var ownText = HeadText()
 
     public init() {}
 
@@ -192,10 +203,18 @@ public final class RequestHead {
     /// Lets go of the buffer.
     public func clear() {
         source = nil
+        ownText.trim()
         headers.reset(source: nil)
         methodRange = 0..<0
         targetRange = 0..<0
         hostRange = 0..<0
+    }
+
+    /// Takes an `Expect` field; false: an expectation that nobody here can meet.
+    func expect(_ value: Bytes) -> Bool {
+        guard value.equalsIgnoringCase("100-continue") else { return false }
+        expectsContinue = true
+        return true
     }
 
     private func slice(_ range: Range<Int>) -> Bytes {
@@ -229,6 +248,7 @@ public final class ResponseHead {
     public internal(set) var framing = BodyFraming.none
     public internal(set) var connection: ConnectionOptions = []
     public internal(set) var wireCount = 0
+    var ownText = HeadText()
 
     public init() {}
 
@@ -246,6 +266,7 @@ public final class ResponseHead {
 
     public func clear() {
         source = nil
+        ownText.trim()
         headers.reset(source: nil)
         reasonRange = 0..<0
     }

@@ -20,6 +20,7 @@ public enum DiagnosticCode: String, Sendable, CaseIterable {
     case badRegex = "K104"
     case combination = "K105"
     case deprecated = "K106"
+    case tag = "K107"
     case unknownEntityType = "K120"
     case enterpriseEntity = "K121"
     case unsupportedEntity = "K122"
@@ -38,6 +39,7 @@ public enum DiagnosticCode: String, Sendable, CaseIterable {
     case streamRoute = "K160"
     case vaultReference = "K161"
     case expressionRoute = "K162"
+    case serviceProtocol = "K163"
     case expression = "K164"
     case tooManyFindings = "K199"
 }

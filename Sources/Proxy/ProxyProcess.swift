@@ -125,7 +125,8 @@ public final class ProxyProcess: ControlOwner {
                 .listen(
                     own.map {
                         WorkerSocket(
-                            address: $0.socket.address, port: $0.socket.port, descriptor: sys_duplicate($0.descriptor))
+                            address: $0.socket.address, port: $0.socket.port, kind: $0.socket.kind,
+                            udp: $0.socket.udp, descriptor: sys_duplicate($0.descriptor))
                     }))
         }
         for acceptor in statusAcceptors { acceptor.close() }
@@ -211,7 +212,7 @@ public final class ProxyProcess: ControlOwner {
     private var retiredLogs: [AccessLog] = []
 
     private func startWorkers(_ first: RunningSnapshot) {
-        let reasons = RequestFault.allCases.map { Bytes($0.name).string }
+        let reasons = RejectReason.names
         for index in 0..<options.workers {
             let mailbox = Mailbox<WorkerMessage>()
             let metrics = WorkerMetrics(reasons: reasons)
@@ -276,13 +277,17 @@ public final class ProxyProcess: ControlOwner {
         var kept: [ListenSocket] = []
         for socket in StoredState.sockets(in: options.stateDirectory) {
             guard let address = IPAddress(socket.address), let port = UInt16(exactly: socket.port),
-                let descriptor = try? Socket.listen(SocketAddress(address, port: port))
+                let descriptor = try? Self.open(socket, SocketAddress(address, port: port))
             else { continue }
             descriptors.append(descriptor)
             kept.append(socket)
         }
         sockets = Array(zip(kept, descriptors))
         apply(stored)
+    }
+
+    private static func open(_ socket: ListenSocket, _ address: SocketAddress) throws(SystemError) -> Int32 {
+        socket.udp ? try Socket.bindDatagram(address) : try Socket.listen(address)
     }
 
     // MARK: Status

@@ -10,11 +10,18 @@ import Telemetry
 final class RunningListener: Sendable {
     let address: String
     let port: Int
+    let kind: ListenerKind
+    let udp: Bool
+    /// Connections begin with a PROXY protocol header.
+    let proxyProtocol: Bool
     let tls: TLSServer?
 
-    init(address: String, port: Int, tls: TLSServer?) {
-        self.address = address
-        self.port = port
+    init(_ listener: Listener, tls: TLSServer?) {
+        address = listener.address
+        port = listener.port
+        kind = listener.kind
+        udp = listener.udp
+        proxyProtocol = listener.proxyProtocol
         self.tls = tls
     }
 }
@@ -51,6 +58,8 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
     let snapshot: Snapshot
     let settings: Settings
     let table: RouteTable
+    /// Routes of connections and datagrams.
+    let streams: StreamTable
     /// What the request path reads of each route, without touching its strings.
     let facts: [RouteFacts]
     let chains: [RunningChain]
@@ -59,6 +68,9 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
     let endpoints: [EndpointList]
     let headLimits: HeadLimits
     let responseLimits: HeadLimits
+    /// What HTTP/2 connections announce and enforce.
+    let http2ClientLimits: HTTP2Limits
+    let http2UpstreamLimits: HTTP2Limits
     private let trusted: [IPPrefix]
     private let realIP: FieldKey
     /// TLS towards upstreams: each distinct policy once, and its index per service (-1: plain).
@@ -77,6 +89,7 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
         self.settings = settings
         do throws(RouteTableError) {
             table = try RouteTable(routes: snapshot.routes, flavour: snapshot.settings.router)
+            streams = try StreamTable(routes: snapshot.routes)
         } catch {
             throw SnapshotRefusal(description: "the routes cannot be indexed: \(error)")
         }
@@ -93,6 +106,14 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
         responseLimits = HeadLimits(
             line: settings.responseHeadLimit, head: settings.responseHeadLimit,
             fields: max(256, settings.headerCountLimit))
+        var client = HTTP2Limits.server
+        client.head = headLimits
+        http2ClientLimits = client
+        var upstream = HTTP2Limits.client
+        upstream.head = responseLimits
+        // One that stalls keeps its window's worth in memory: no more than what a client may keep here.
+        upstream.streamWindow = 65_535
+        http2UpstreamLimits = upstream
         trusted = settings.trustedPeers.compactMap { IPPrefix($0) }
         realIP = FieldKey(settings.realIPHeader)
         facts = snapshot.routes.map(RouteFacts.init)
@@ -174,7 +195,7 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
                     servers[listener.clientAuthorities] = server
                 }
             }
-            result.append(RunningListener(address: listener.address, port: listener.port, tls: server))
+            result.append(RunningListener(listener, tls: server))
         }
         return result
     }
@@ -261,8 +282,8 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
         chains.contains { chain in chain.steps.contains { $0.base?.families?.contains(.upstreamHealth) ?? false } }
     }
 
-    func listener(address: String, port: Int) -> RunningListener? {
-        listeners.first { $0.port == port && $0.address == address }
+    func listener(address: String, port: Int, udp: Bool) -> RunningListener? {
+        listeners.first { $0.port == port && $0.udp == udp && $0.address == address }
     }
 }
 

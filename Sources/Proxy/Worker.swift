@@ -26,6 +26,9 @@ enum WorkerMessage: Sendable {
 struct WorkerSocket: Sendable {
     var address: String
     var port: Int
+    var kind: ListenerKind
+    /// Bound and not connected; else it listens.
+    var udp: Bool
     var descriptor: Int32
 }
 
@@ -45,6 +48,10 @@ final class Worker {
     let scratch = Buffer(capacity: 64 * 1024)
     /// For one message and its sending.
     let output = Buffer(capacity: 32 * 1024)
+    /// For one head.
+    let fields = FieldWriter()
+    /// For one read of an HTTP/2 connection and what is done with its frames.
+    let frames = Buffer(capacity: 64 * 1024)
     private(set) var running: RunningSnapshot
     /// Every response is its connection's last.
     private(set) var isDraining = false
@@ -57,14 +64,14 @@ final class Worker {
     private let board: HealthBoard
     private let reports: Mailbox<WorkerReport>
     private var acceptors: [Acceptor] = []
-    private var clients: [ObjectIdentifier: ClientConnection] = [:]
+    private var clients: [ObjectIdentifier: ClientTransport] = [:]
     private var spare: [Exchange] = []
     private var clusters: [WorkerCluster?] = []
     private var clustersByID: [ID: WorkerCluster] = [:]
     private var endpoints: [EndpointList]
     private var idState: (UInt64, UInt64)
     private var entities: LogFragments
-    private let dateLine = Buffer(capacity: 64)
+    private let dateText = Buffer(capacity: 64)
     private var dateSecond: Int64 = -1
 
     private static let spareMax = 1024
@@ -148,6 +155,10 @@ final class Worker {
             return
         }
         for socket in sockets {
+            guard socket.kind == .http else {
+                Socket.close(socket.descriptor)
+                continue
+            }
             let address = socket.address
             let port = socket.port
             let acceptor = Acceptor(loop: loop, listener: socket.descriptor) { [unowned self] descriptor, peer in
@@ -159,18 +170,31 @@ final class Worker {
 
     private func accepted(_ descriptor: Int32, _ peer: SocketAddress, _ address: String, _ port: Int) {
         guard clients.count < running.settings.connectionLimit,
-            let listener = running.listener(address: address, port: port)
+            let listener = running.listener(address: address, port: port, udp: false), listener.kind == .http
         else {
             metrics.count(.refused)
             return Socket.close(descriptor)
         }
         metrics.count(.accepted)
-        let client = ClientConnection(worker: self, listener: listener, peer: peer)
-        clients[ObjectIdentifier(client)] = client
-        client.start(descriptor, server: listener.tls)
+        if let server = listener.tls {
+            let arrival = Arrival(worker: self, listener: listener, peer: peer)
+            clients[ObjectIdentifier(arrival)] = arrival
+            arrival.start(descriptor, server: server)
+        } else {
+            let client = ClientConnection(worker: self, listener: listener, peer: peer)
+            clients[ObjectIdentifier(client)] = client
+            client.start(descriptor)
+        }
     }
 
-    func clientClosed(_ client: ClientConnection) {
+    /// A connection goes on in the hands of another handler.
+    func clientContinues(_ client: ClientTransport, as next: ClientTransport) {
+        clients[ObjectIdentifier(client)] = nil
+        clients[ObjectIdentifier(next)] = next
+        if isDraining { next.drain() }
+    }
+
+    func clientClosed(_ client: ClientTransport) {
         guard clients.removeValue(forKey: ObjectIdentifier(client)) != nil else { return }
         metrics.count(.closed)
         if isDraining, clients.isEmpty { reports.send(.drained(worker: index)) }
@@ -196,12 +220,13 @@ final class Worker {
         let patience = IdlePatience { [unowned self] in self.closeIdle() }
         idlePatience = patience
         loop.setDeadline(patience, loop.now + Int64(max(1, idle)))
+        for client in Array(clients.values) { client.drain() }
         if clients.isEmpty { reports.send(.drained(worker: index)) }
     }
 
     private func closeIdle() {
         closesIdle = true
-        for client in Array(clients.values) where client.isIdle { client.close(linger: false) }
+        for client in Array(clients.values) where client.isIdle { client.closeIdle() }
     }
 
     // MARK: For exchanges
@@ -246,17 +271,15 @@ final class Worker {
         out.append(hex: b, digits: 16)
     }
 
-    /// `Date: … CRLF` (IMF-fixdate, RFC 9110 section 5.6.7), made anew each second.
-    func writeDate(to out: Buffer) {
+    /// The value of `Date` (IMF-fixdate, RFC 9110 section 5.6.7), made anew each second.
+    var date: Bytes {
         let second = loop.wallNanoseconds / 1_000_000_000
         if second != dateSecond {
             dateSecond = second
-            dateLine.clear()
-            dateLine.append("Date: ")
-            dateLine.append(HTTPDate.text(second))
-            dateLine.append("\r\n")
+            dateText.clear()
+            dateText.append(HTTPDate.text(second))
         }
-        out.append(dateLine.readable)
+        return dateText.readable
     }
 
     /// The series of a route. A request of a snapshot that was replaced meanwhile is found by its names.

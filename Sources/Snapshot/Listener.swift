@@ -1,13 +1,29 @@
 // Listeners, secrets, and the settings of a proxy.
 
+/// What connections to a listener carry.
+public enum ListenerKind: Int, Sendable {
+    /// HTTP, routed request by request.
+    case http = 0
+    /// Bytes or datagrams, routed by connection or session.
+    case stream = 1
+}
+
 /// A place where clients connect.
 public struct Listener: WireMessage, Sendable, Hashable {
     /// IPv4 or IPv6 address without brackets.
     public var address = "127.0.0.1"
     public var port = 8000
+    /// Ends the client's TLS. On a stream listener a connection that a tls_passthrough route takes is
+    /// passed on as it is.
     public var tls = false
     /// PEM of the authorities that client certificates are checked against; empty: none asked for.
     public var clientAuthorities = ""
+    public var kind = ListenerKind.http
+    /// Datagrams instead of connections; only on a stream listener, and without `tls`.
+    public var udp = false
+    /// Every connection begins with a PROXY protocol header, version 1 or 2, before TLS. Only
+    /// `Settings.trustedPeers` may send one; connections of others are closed.
+    public var proxyProtocol = false
 
     public init() {}
 
@@ -16,6 +32,9 @@ public struct Listener: WireMessage, Sendable, Hashable {
         out.put(2, port)
         out.put(3, tls)
         out.put(4, clientAuthorities)
+        out.put(5, kind)
+        out.put(6, udp)
+        out.put(7, proxyProtocol)
     }
 
     public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -24,6 +43,9 @@ public struct Listener: WireMessage, Sendable, Hashable {
         case 2: port = try reader.int()
         case 3: tls = try reader.bool()
         case 4: clientAuthorities = try reader.string()
+        case 5: kind = try reader.value()
+        case 6: udp = try reader.bool()
+        case 7: proxyProtocol = try reader.bool()
         default: try reader.skip()
         }
     }
@@ -120,7 +142,7 @@ public enum AccessLogFormat: Int, Sendable { case json = 0, combined = 1 }
 /// Everything about a proxy that is not an entity. Times are milliseconds, sizes bytes.
 public struct Settings: WireMessage, Sendable {
     public var headerStyle = HeaderStyle.kong
-    /// Peers whose X-Forwarded-* and X-Real-IP are believed: addresses or CIDRs.
+    /// Peers whose X-Forwarded-*, X-Real-IP and PROXY protocol header are believed: addresses or CIDRs.
     public var trustedPeers: [String] = []
     /// The header that names the real client when the peer is trusted.
     public var realIPHeader = "X-Real-IP"

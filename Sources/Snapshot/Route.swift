@@ -15,6 +15,7 @@ public struct Protocols: OptionSet, Sendable, Hashable {
     public static let tlsPassthrough = Protocols(rawValue: 128)
 
     public static let anyHTTP: Protocols = [.http, .https, .grpc, .grpcs]
+    public static let anyStream: Protocols = [.tcp, .tls, .udp, .tlsPassthrough]
 }
 
 /// One `headers` matcher: every rule of a route must hold; within a rule one value suffices.
@@ -169,6 +170,15 @@ public struct Route: WireMessage, Sendable {
     }
 }
 
+/// The PROXY protocol header that goes before the first byte to an upstream.
+public enum ProxyProtocolVersion: Int, Sendable {
+    case none = 0
+    /// The line of text.
+    case v1 = 1
+    /// The binary form.
+    case v2 = 2
+}
+
 /// A service: where a route leads, and how to talk to it.
 public struct Service: WireMessage, Sendable {
     public var id = ID()
@@ -189,6 +199,10 @@ public struct Service: WireMessage, Sendable {
     public var tls = UpstreamTLS()
     /// Disabled services take their routes out of service (404, as if absent).
     public var enabled = true
+    /// HTTP/2 is spoken to the upstream; always so for grpc and grpcs.
+    public var http2 = false
+    /// Only of a stream service that connects: tcp, tls or tls_passthrough.
+    public var proxyProtocol = ProxyProtocolVersion.none
 
     public init() {}
 
@@ -206,6 +220,8 @@ public struct Service: WireMessage, Sendable {
         out.put(11, readTimeout)
         out.put(12, message: tls)
         out.put(13, enabled)
+        out.put(14, http2)
+        out.put(15, proxyProtocol)
     }
 
     public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -223,6 +239,8 @@ public struct Service: WireMessage, Sendable {
         case 11: readTimeout = try reader.int()
         case 12: tls = try reader.message()
         case 13: enabled = try reader.bool()
+        case 14: http2 = try reader.bool()
+        case 15: proxyProtocol = try reader.value()
         default: try reader.skip()
         }
     }

@@ -13,6 +13,8 @@ struct PipelineInput: Sendable {
     var environment: [String: String]
     var settings: Settings
     var listeners: [Listener]
+    /// The listeners are those that the snapshot is going to be served on.
+    var isServed = true
 }
 
 /// What became of a configuration file.
@@ -47,8 +49,9 @@ enum Pipeline {
                 expressions: input.settings.router == .expressions)
         }
         guard let model else { return PipelineResult(diagnostics: findings, source: bytes) }
-        let (snapshot, more) = GatewayCompiler.compile(
+        var (snapshot, more) = GatewayCompiler.compile(
             model, settings: input.settings, listeners: input.listeners, file: input.path)
+        if input.isServed { more += GatewayCompiler.listenerFindings(snapshot, file: input.path) }
         let all = (findings + more).sorted { ($0.line, $0.column) < ($1.line, $1.column) }
         let isUsable = !more.contains { $0.severity == .error }
         return PipelineResult(snapshot: isUsable ? snapshot : nil, diagnostics: all, source: bytes)

@@ -159,9 +159,9 @@ final class GatewayUnderTest {
         return supervisor.talk
     }
 
-    func port() throws -> Int {
+    func port(of place: String = "http://127.0.0.1:") throws -> Int {
         let text = try banner()
-        guard let range = text.firstRange(of: "http://127.0.0.1:") else { throw TestFailure("no port in: \(text)") }
+        guard let range = text.firstRange(of: place) else { throw TestFailure("no port in: \(text)") }
         guard let port = Int(text[range.upperBound...].prefix { $0.isNumber }) else {
             throw TestFailure("no port in: \(text)")
         }
@@ -198,6 +198,23 @@ final class GatewayUnderTest {
         let parts = body.split(separator: " ").compactMap { Int($0.filter(\.isNumber)) }
         guard parts.count == 2 else { throw TestFailure("odd answer: \(body)") }
         pids.insert(Int32(clamping: parts[0]))
+        return (Int32(clamping: parts[0]), parts[1])
+    }
+
+    /// One datagram; the double's answer, as above.
+    func askDatagram(_ port: Int) throws -> (pid: Int32, revision: Int) {
+        let socket = sys_socket(AF_INET, Int32(SOCK_DGRAM.rawValue))
+        defer { _ = sys_close(socket) }
+        var address = sockaddr_storage()
+        let length = unsafe sys_make_address4(&address, 0x7F00_0001, UInt16(port))
+        guard unsafe sys_connect(socket, &address, length) == 0 else { throw TestFailure("connect: \(sys_errno())") }
+        _ = [UInt8(1)].withBytes { sys_send(socket, $0.address, $0.count) }
+        var entry = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
+        _ = unsafe poll(&entry, 1, 20_000)
+        let buffer = Buffer(capacity: 64)
+        let n = buffer.appendFrom(limit: 64) { Int(sys_recv(socket, $0, $1)) }
+        let parts = buffer.readable.string.split(separator: " ").compactMap { Int($0.filter(\.isNumber)) }
+        guard n > 0, parts.count == 2 else { throw TestFailure("no answer: \(sys_errno())") }
         return (Int32(clamping: parts[0]), parts[1])
     }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A stand-in for seaway-proxy that speaks the control protocol and can misbehave on request.
 
-Answers each HTTP request with "PID REVISION\\n". The file `double` in the state directory says how it
+Answers each HTTP request with "PID REVISION\\n", and each datagram likewise. The file `double` in the state directory says how it
 misbehaves: reject (every revision but the first), crash-on-N (revision N), crash-at-start, slow-drain.
 """
 import os, select, signal, socket, struct, sys, time
@@ -145,6 +145,9 @@ class Double:
 
     def serve(self):
         for text, s in self.sockets:
+            if s.type == socket.SOCK_DGRAM:
+                self.reply(s)
+                continue
             while True:
                 try:
                     connection, _ = s.accept()
@@ -159,6 +162,14 @@ class Double:
                 except OSError:
                     pass
                 connection.close()
+
+    def reply(self, s):
+        while True:
+            try:
+                _, peer = s.recvfrom(65536)
+            except BlockingIOError:
+                return
+            s.sendto(f"{os.getpid()} {self.revision}\n".encode(), peer)
 
     def run(self):
         if "crash-at-start" in behaviour():

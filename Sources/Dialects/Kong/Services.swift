@@ -185,6 +185,9 @@ extension KongLoader {
         parts.append(route.paths.joined(separator: ","))
         parts.append(route.headers.map { "\($0.name)=\($0.values.joined(separator: ","))" }.joined(separator: "&"))
         parts.append(route.serverNames.joined(separator: ","))
+        for side in [route.sources, route.destinations] where !side.isEmpty {
+            parts.append(side.map { "\($0.ip):\($0.port)" }.joined(separator: ","))
+        }
         if !route.expression.isEmpty { parts.append(route.expression) }
         return parts.joined(separator: "|")
     }

@@ -106,22 +106,25 @@ public final class TLSServer: @unchecked Sendable {  // Read-only after init; Op
                 }
                 let list = unsafe Bytes(unsafeBase: UnsafeRawPointer(offered), count: Int(offeredCount))
                 var at = 0
-                // A client that only speaks HTTP/1.0 is served too.
+                // HTTP/2 before HTTP/1.1, whatever the client prefers; one that only speaks HTTP/1.0 is
+                // served too.
                 var found: Int?
+                var foundCount = 8
                 while at < list.count {
                     let length = Int(list[at])
                     guard at + 1 + length <= list.count else { return SSL_TLSEXT_ERR_NOACK }
                     let name = list[(at + 1)..<(at + 1 + length)]
-                    if name == "http/1.0" { found = at + 1 }
-                    if name == "http/1.1" {
+                    if name == "h2" {
                         found = at + 1
+                        foundCount = 2
                         break
                     }
+                    if name == "http/1.1" || found == nil && name == "http/1.0" { found = at + 1 }
                     at += 1 + length
                 }
                 guard let found else { return SSL_TLSEXT_ERR_ALERT_FATAL }
                 unsafe out.pointee = offered + found
-                unsafe outCount.pointee = 8
+                unsafe outCount.pointee = UInt8(foundCount)
                 return SSL_TLSEXT_ERR_OK
             }, nil)
     }

@@ -33,13 +33,14 @@ public final class FieldList {
         /// The sender asked that no intermediary ever puts it into a compression table (RFC 7541 section 6.2.3).
         public var isNeverIndexed: Bool { flags.contains(.neverIndexed) }
         /// Whether the name is no lower-case token, or the value holds what no value may (RFC 9113 section 8.2.1).
-        public var isMalformed: Bool { flags.contains(.malformed) }
+        public var isMalformed: Bool { !flags.isDisjoint(with: [.malformedName, .malformedValue]) }
     }
 
     struct Flags: OptionSet, Sendable {
         let rawValue: UInt8
         static let neverIndexed = Flags(rawValue: 1)
-        static let malformed = Flags(rawValue: 2)
+        static let malformedName = Flags(rawValue: 2)
+        static let malformedValue = Flags(rawValue: 4)
     }
 
     /// Why storing stopped.
@@ -107,8 +108,8 @@ public final class FieldList {
     @inline(__always)
     func admit(_ id: FieldName, _ pseudo: Pseudo, bytes: Int, _ limits: HeadLimits) -> Bool {
         guard overflow == .none else { return false }
-        size += bytes + 32
-        if size > limits.head {
+        size += bytes + HPACKDynamicTable.rowCost
+        if size > min(limits.head, HPACKDecoder.blockMax) {
             overflow = pseudo == .path ? .target : .size
             return false
         }

@@ -34,6 +34,9 @@ class FilterInstance: @unchecked Sendable {  // Subclasses hold only `let`s.
     /// Before the request goes upstream.
     func access(_ x: Exchange) -> FilterVerdict { .next }
 
+    /// Whether a stream of this client may be carried: all that a filter can say of one.
+    func admits(_ client: IPAddress) -> Bool { true }
+
     /// The response's head is known, from the upstream or of our own making (`x.isLocalReply`);
     /// edits of `x.responseHeaders` reach the client.
     func response(_ x: Exchange) {}
@@ -73,5 +76,13 @@ final class RunningChain: Sendable {
 }
 
 extension RunningChain {
+    /// Whether a stream of this client may be carried. Streams have no consumer.
+    func admits(_ client: IPAddress) -> Bool {
+        for step in steps {
+            if let filter = step.base, !filter.admits(client) { return false }
+        }
+        return true
+    }
+
     func families(_ consumer: Int) -> MetricFamilies? { metricsStep?.instance(for: consumer)?.families }
 }

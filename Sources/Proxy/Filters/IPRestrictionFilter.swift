@@ -19,8 +19,11 @@ final class IPRestrictionFilter: FilterInstance, @unchecked Sendable {
     override var name: StaticString { "ip-restriction" }
 
     override func access(_ x: Exchange) -> FilterVerdict {
-        if deny.contains(x.clientAddress) || !allow.isEmpty && !allow.contains(x.clientAddress) { return refuse(x) }
-        return .next
+        admits(x.clientAddress) ? .next : refuse(x)
+    }
+
+    override func admits(_ client: IPAddress) -> Bool {
+        !deny.contains(client) && (allow.isEmpty || allow.contains(client))
     }
 
     private func refuse(_ x: Exchange) -> FilterVerdict {

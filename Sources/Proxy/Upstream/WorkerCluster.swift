@@ -61,13 +61,15 @@ final class WorkerCluster {
         let address = SocketAddress(pick.address, port: pick.port)
         let name = profile >= 0 ? exchange.upstreamServerName : ""
         let policy = profile >= 0 ? exchange.running.profiles[profile] : nil
-        let key = PoolKey(address: address, policy: policy.map { ObjectIdentifier($0) }, serverName: name)
+        let isHTTP2 = exchange.running.snapshot.services[exchange.service].http2
+        let key = PoolKey(
+            address: address, policy: policy.map { ObjectIdentifier($0) }, serverName: name, isHTTP2: isHTTP2)
         let pool: UpstreamPool
         if let known = pools[key] {
             pool = known
         } else {
             if pools.count >= sweepAt { sweep() }
-            pool = UpstreamPool(worker: worker, address: address, tls: policy, serverName: name)
+            pool = UpstreamPool(worker: worker, address: address, tls: policy, serverName: name, isHTTP2: isHTTP2)
             pools[key] = pool
         }
         if profile < 0 { lastPool = (pick.serial, exchange.service, running, pool) }

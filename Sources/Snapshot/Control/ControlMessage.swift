@@ -5,7 +5,7 @@ public import Bytes
 /// One listening socket that travels beside a message, in the order of its descriptors.
 public struct ListenSocket: WireMessage, Sendable, Hashable {
     public enum Role: Int, Sendable {
-        /// Serves the snapshot's listener with the same address and port.
+        /// Serves the snapshot's listener with the same address, port and `udp`.
         case gateway = 0
         /// Serves `/status`, `/status/ready` and `/metrics`.
         case status = 1
@@ -18,15 +18,23 @@ public struct ListenSocket: WireMessage, Sendable, Hashable {
     public var tls = false
     /// Which worker accepts from it, from 0. A status socket belongs to worker 0.
     public var worker = 0
+    public var kind = ListenerKind.http
+    /// A bound UDP socket; else a listening TCP socket.
+    public var udp = false
 
     public init() {}
 
-    public init(role: Role, address: String, port: Int, tls: Bool = false, worker: Int = 0) {
+    public init(
+        role: Role, address: String, port: Int, tls: Bool = false, worker: Int = 0, kind: ListenerKind = .http,
+        udp: Bool = false
+    ) {
         self.role = role
         self.address = address
         self.port = port
         self.tls = tls
         self.worker = worker
+        self.kind = kind
+        self.udp = udp
     }
 
     public func encode(into out: inout WireWriter) {
@@ -35,6 +43,8 @@ public struct ListenSocket: WireMessage, Sendable, Hashable {
         out.put(3, port)
         out.put(4, tls)
         out.put(5, worker)
+        out.put(6, kind)
+        out.put(7, udp)
     }
 
     public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -44,6 +54,8 @@ public struct ListenSocket: WireMessage, Sendable, Hashable {
         case 3: port = try reader.int()
         case 4: tls = try reader.bool()
         case 5: worker = try reader.int()
+        case 6: kind = try reader.value()
+        case 7: udp = try reader.bool()
         default: try reader.skip()
         }
     }

@@ -6,6 +6,8 @@ public import Bytes
 public enum RouteTableError: Error, Equatable, Sendable {
     /// A regular expression of `routes[route]` does not compile.
     case pattern(route: Int, text: String, PatternError)
+    /// A source or destination of `routes[route]` is no address, range of addresses, or port.
+    case address(route: Int, text: String)
     /// The expression of `routes[route]` cannot be read.
     case expression(route: Int, ExpressionError)
     /// More routes, or more text in them, than the table's 32-bit indices can hold.

@@ -52,15 +52,22 @@ struct GatewayCheck: ParsableCommand {
 
     /// Routes that can never answer: legal, and almost always a mistake.
     private static func shadowed(_ snapshot: Snapshot, _ file: String) -> [Diagnostic] {
-        Shadow.find(in: snapshot.routes, flavour: snapshot.settings.router).map { hidden in
+        // What cannot be indexed has had its error.
+        let streams = (try? StreamShadow.find(in: snapshot.routes)) ?? []
+        return (Shadow.find(in: snapshot.routes, flavour: snapshot.settings.router) + streams).map { hidden in
             let route = snapshot.routes[hidden.route]
             let other = snapshot.routes[hidden.by]
+            let isStream = !route.protocols.isDisjoint(with: .anyStream)
+            let what = isStream ? "every connection" : "every request"
+            let remedy =
+                isStream
+                ? "another source, destination or server name"
+                : "a longer path, another matcher or a higher regex_priority"
             let name = { (route: Route) in route.name.isEmpty ? "\(route.id)" : route.name }
             return Diagnostic(
                 .warning, code: "K090", file: file, line: route.line, entity: "route \"\(name(route))\"",
-                message:
-                    "never answers: route \"\(name(other))\" takes every request that it matches (\(hidden.reason))",
-                remedy: "remove it, or give it a longer path, another matcher or a higher regex_priority")
+                message: "never answers: route \"\(name(other))\" takes \(what) that it matches (\(hidden.reason))",
+                remedy: "remove it, or give it \(remedy)")
         }
     }
 

@@ -1,17 +1,16 @@
-// `seaway gateway match`: which route answers a request, and why.
+// `seaway gateway match`: which route answers a request or takes a connection, and why.
 
 import ArgumentParser
 import Bytes
 import CSystem
 import Explain
-import FoundationEssentials
 import Model
 import Snapshot
 
 struct GatewayMatch: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "match",
-        abstract: "Say which route answers a request, and why it beats the others.",
+        abstract: "Say which route answers a request or takes a connection, and why it beats the others.",
         discussion: """
             One request:
 
@@ -19,21 +18,27 @@ struct GatewayMatch: ParsableCommand {
               seaway gateway match -c kong.yml --method POST --path /login --scheme https \\
                 --header 'x-tenant: blue' --json
 
+            One connection, or one session of datagrams:
+
+              seaway gateway match -c kong.yml --scheme tls --sni db.example.com --dst 10.0.0.1:5432
+              seaway gateway match -c kong.yml --scheme udp --src 192.0.2.7:4000 --dst 10.0.0.1:53
+
             Many, one JSON object a line in, one answer a line out:
 
               seaway gateway match -c kong.yml --requests requests.jsonl
 
             A request there is {"method", "host", "path", "scheme", "sni", "headers": {name: [values]}, \
             "src", "dst"}; all but "path" may be left out, "host": "" means no Host header, and the port of \
-            "dst" is the one the client connected to.
+            "dst" is the one the client connected to. A connection is {"scheme", "src", "dst", "sni"}.
 
             The routing table is the one that the gateway runs, so the answer is the gateway's. Nothing is \
-            started or sent. Exit code 0: answered (404 is an answer); 1: the file cannot be used, or a \
-            line is no request.
+            started or sent. Exit code 0: answered (404 and "closed" are answers); 1: the file cannot be used, \
+            or a line is no request.
             """)
 
     @OptionGroup(title: "Configuration") var source: ConfigOptions
     @OptionGroup(title: "Request") var request: RequestOptions
+    @OptionGroup(title: "Connection") var ends: EndOptions
 
     @Option(
         help: ArgumentHelp("Answer the requests in this file, or - for standard input.", valueName: "file.jsonl|-"),
@@ -47,10 +52,14 @@ struct GatewayMatch: ParsableCommand {
     var output = OutputFormat.text
 
     func validate() throws {
-        if requests == nil, request.path == nil {
+        if requests == nil, request.transport == nil, request.path == nil {
             throw ValidationError(
-                "--path is missing: the path and query of the request, such as --path /orders?page=2.")
+                """
+                --path is missing: the path and query of the request, such as --path /orders?page=2. \
+                For a connection or datagrams, write --scheme tcp, tls or udp.
+                """)
         }
+        try ends.check(with: request)
         if requests != nil, request.path != nil {
             throw ValidationError("--path and --requests exclude each other.")
         }
@@ -60,30 +69,45 @@ struct GatewayMatch: ParsableCommand {
     }
 
     func run() throws {
-        let explainer = try Self.explainer(source)
+        let explainers = try Self.explainers(source)
         if let requests {
-            try answerAll(requests, explainer)
+            try answerAll(requests, explainers)
             return
         }
-        let question = try request.question()
-        let answer = explainer.answer(question)
-        if json || output == .json {
-            Console.standard.out(answer.json)
+        let text = MatchText(console: Console(colour: isatty(1) == 1 && Console.standard.colour))
+        let isJSON = json || output == .json
+        if let question = try ends.question(with: request) {
+            let answer = explainers.stream.answer(question)
+            Console.standard.out(isJSON ? answer.json : text.text(question, answer))
         } else {
-            let console = Console(colour: isatty(1) == 1 && Console.standard.colour)
-            console.out(MatchText(console: console).text(question, answer))
+            let question = try request.question()
+            let answer = explainers.http.answer(question)
+            Console.standard.out(isJSON ? answer.json : text.text(question, answer))
+        }
+    }
+
+    /// Of requests, and of connections and datagrams.
+    struct Explainers {
+        let http: RouteExplainer
+        let stream: StreamExplainer
+
+        func json(_ line: [UInt8]) throws(RequestLineError) -> String {
+            switch try RequestLine.question(line) {
+            case .request(let question): http.answer(question).json
+            case .stream(let question): stream.answer(question).json
+            }
         }
     }
 
     /// The snapshot that `gateway run` would serve, ready to answer; or all that is wrong with the file.
-    private static func explainer(_ source: ConfigOptions) throws -> RouteExplainer {
+    private static func explainers(_ source: ConfigOptions) throws -> Explainers {
         let result = Pipeline.load(.offline(source))
         guard let snapshot = result.snapshot else {
             Report(console: .standard).print(result.diagnostics, source: result.source)
             throw Failure("\(source.config) cannot be used")
         }
         do {
-            return try RouteExplainer(snapshot)
+            return Explainers(http: try RouteExplainer(snapshot), stream: try StreamExplainer(snapshot))
         } catch {
             throw Failure("\(source.config) cannot be used: \(error)")
         }
@@ -91,7 +115,7 @@ struct GatewayMatch: ParsableCommand {
 
     // MARK: - Many requests
 
-    private func answerAll(_ path: String, _ explainer: RouteExplainer) throws {
+    private func answerAll(_ path: String, _ explainers: Explainers) throws {
         let descriptor = path == "-" ? dup(0) : unsafe sys_open(path, O_RDONLY | O_CLOEXEC, 0)
         guard descriptor >= 0 else { throw Failure("cannot open \(path): \(errorText(sys_errno()))") }
         defer { _ = sys_close(descriptor) }
@@ -105,7 +129,7 @@ struct GatewayMatch: ParsableCommand {
                 number += 1
                 guard line.contains(where: { $0 != 0x20 && $0 != 0x09 && $0 != 0x0D }) else { continue }
                 do throws(RequestLineError) {
-                    answers += explainer.answer(try RequestLine.question(line)).json + "\n"
+                    answers += try explainers.json(line) + "\n"
                 } catch {
                     failed += 1
                     answers += "{\"error\": \(jsonString(error.message)), \"line\": \(number)}\n"
@@ -130,7 +154,7 @@ extension PipelineInput {
         settings.router = source.router.flavour
         return PipelineInput(
             path: source.config, lenient: source.lenient, environment: Environment.all, settings: settings,
-            listeners: [clear, secure])
+            listeners: [clear, secure], isServed: false)
     }
 }
 
@@ -145,7 +169,7 @@ struct RequestOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Path and query, as a client sends them.", valueName: "path"))
     var path: String?
 
-    @Option(help: "http, https, grpc or grpcs.")
+    @Option(help: "http, https, grpc or grpcs; for a connection tcp or tls, for datagrams udp.")
     var scheme = "http"
 
     @Option(help: ArgumentHelp("The TLS server name.", valueName: "name"))
@@ -161,8 +185,11 @@ struct RequestOptions: ParsableArguments {
     var port: Int?
 
     func validate() throws {
-        if !["http", "https", "grpc", "grpcs"].contains(scheme.lowercased()) {
-            throw ValidationError("--scheme is http, https, grpc or grpcs, not \"\(scheme)\".")
+        if transport == nil, !["http", "https", "grpc", "grpcs"].contains(scheme.lowercased()) {
+            throw ValidationError(
+                scheme == "tls_passthrough"
+                    ? "--scheme tls is asked for both: the answer says whether TLS is ended or passed through."
+                    : "--scheme is http, https, grpc, grpcs, tcp, tls or udp, not \"\(scheme)\".")
         }
         for header in header where !header.dropFirst().contains(":") {
             throw ValidationError("--header \"\(header)\" has no colon: write name:value.")
@@ -170,6 +197,9 @@ struct RequestOptions: ParsableArguments {
         if let path, !path.hasPrefix("/") { throw ValidationError("--path must start with /, not \"\(path)\".") }
         if let port, !(1...65535).contains(port) { throw ValidationError("--port must be between 1 and 65535.") }
     }
+
+    /// Nil: a request.
+    var transport: StreamTransport? { StreamTransport(scheme: scheme) }
 
     func question() throws -> MatchQuestion {
         var question = MatchQuestion()
@@ -186,78 +216,5 @@ struct RequestOptions: ParsableArguments {
             question.headers.append((String(header[..<colon]), String(value[..<end])))
         }
         return question
-    }
-}
-
-/// Why a line is no request.
-struct RequestLineError: Error {
-    var message: String
-}
-
-/// A request as a line of JSON.
-private struct RequestLine: Decodable {
-    var method: String?
-    var host: String?
-    var path: String?
-    var scheme: String?
-    var sni: String?
-    var headers: [String: [String]]?
-    var src: String?
-    var dst: String?
-
-    static func question(_ line: [UInt8]) throws(RequestLineError) -> MatchQuestion {
-        let request: RequestLine
-        do {
-            request = try JSONDecoder().decode(RequestLine.self, from: Data(line))
-        } catch DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context) {
-            throw RequestLineError(
-                message: "\(context.codingPath.map(\.stringValue).joined(separator: ".")): \(context.debugDescription)")
-        } catch {
-            throw RequestLineError(message: "not a JSON object")
-        }
-        guard let path = request.path else { throw RequestLineError(message: "path is missing") }
-        var question = MatchQuestion()
-        question.method = request.method ?? "GET"
-        question.host = request.host ?? ""
-        question.path = path
-        question.scheme = request.scheme ?? "http"
-        question.serverName = request.sni ?? ""
-        if let dst = request.dst, let colon = dst.lastIndex(of: ":") {
-            question.port = decimal(dst[dst.index(after: colon)...]) ?? 0
-        }
-        for (name, values) in (request.headers ?? [:]).sorted(by: { $0.key < $1.key }) {
-            for value in values { question.headers.append((name, value)) }
-        }
-        return question
-    }
-}
-
-/// Reads a descriptor's lines as they come.
-struct LineReader {
-    /// Bytes in one line.
-    static let limit = 1 << 20
-    private let descriptor: Int32
-    private var pending: [UInt8] = []
-    private var isAtEnd = false
-    private(set) var isTooLong = false
-
-    init(_ descriptor: Int32) { self.descriptor = descriptor }
-
-    /// The lines of the next piece of input, without their ends; nil at the end.
-    mutating func next() -> [[UInt8]]? {
-        while !isAtEnd {
-            let room = Buffer(capacity: 64 * 1024)
-            let n = room.appendFrom(limit: 64 * 1024) { Int(sys_read(descriptor, $0, $1)) }
-            if n < 0, sys_errno() == EINTR { continue }
-            if n > 0 { pending += room.readable.array } else { isAtEnd = true }
-            var lines = pending.split(separator: 0x0A, omittingEmptySubsequences: false).map(Array.init)
-            pending = isAtEnd ? [] : lines.removeLast()
-            if pending.count > Self.limit {
-                isTooLong = true
-                isAtEnd = true
-            }
-            if !lines.isEmpty { return lines }
-        }
-        return nil
     }
 }

@@ -19,6 +19,16 @@ struct GatewayRun: ParsableCommand {
               seaway gateway run -c kong.yml --http '*:80' --https '*:443' \\
                 --access-log access.log --watch
 
+            With routes of tcp, tls, tls_passthrough and udp as well:
+
+              seaway gateway run -c kong.yml --stream '*:5432' \\
+                --stream '*:9443,tls' --stream '*:53,udp'
+
+            Behind a load balancer that tells who the client is by the PROXY protocol:
+
+              seaway gateway run -c kong.yml --https '*:443,proxy_protocol' \\
+                --trusted-ips 10.0.0.0/8
+
             The gateway is a process of its own, seaway-proxy, that this command supervises. It is started \
             again when it dies, and goes on serving when the supervisor dies; a new `gateway run` with the \
             same --state-dir takes it over.
@@ -43,7 +53,18 @@ struct GatewayRun: ParsableCommand {
         }
         let plan = makePlan()
         if plan.listeners.isEmpty {
-            throw ValidationError("--http and --https are both off: there is nothing to listen on.")
+            throw ValidationError(
+                "--http and --https are both off, and no --stream is given: there is nothing to listen on.")
+        }
+        if let both = place.twice {
+            throw ValidationError("\(both.place) is asked for by two flags that want TCP there. Keep one of them.")
+        }
+        if let listener = plan.listeners.first(where: \.proxyProtocol), plan.settings.trustedPeers.isEmpty {
+            throw ValidationError(
+                """
+                \(listener.flag) \(listener.place),proxy_protocol trusts nobody, so it would refuse every connection. \
+                Name those who may send the header, such as --trusted-ips 10.0.0.0/8.
+                """)
         }
         if plan.socketCount > ControlLimits.descriptors {
             throw ValidationError(
@@ -75,13 +96,23 @@ struct PlaceOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Where to listen for HTTP: address:port, port (on 127.0.0.1), *:port, or off. May be repeated. (default: 127.0.0.1:8000)",
-            valueName: "address"))
-    var http: [ListenAddress] = []
+            valueName: "address[,proxy_protocol]"),
+        transform: PlannedListener.http)
+    var http: [PlannedListener] = []
 
     @Option(
         help: ArgumentHelp(
-            "Where to listen for HTTPS. May be repeated. (default: 127.0.0.1:8443)", valueName: "address"))
-    var https: [ListenAddress] = []
+            "Where to listen for HTTPS. May be repeated. (default: 127.0.0.1:8443)",
+            valueName: "address[,proxy_protocol]"),
+        transform: PlannedListener.https)
+    var https: [PlannedListener] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Where to listen for stream routes: TCP as it is, TLS that is ended (or passed through, where a route says so), or UDP. May be repeated. (default: nowhere)",
+            valueName: "address[,tls][,udp][,proxy_protocol]"),
+        transform: PlannedListener.stream)
+    var stream: [PlannedListener] = []
 
     @Option(help: ArgumentHelp("Where /status, /status/ready and /metrics are served, or off.", valueName: "address"))
     var status = ListenAddress(address: "127.0.0.1", port: 8007)
@@ -109,17 +140,19 @@ struct PlaceOptions: ParsableArguments {
     }
 
     var listeners: [PlannedListener] {
-        let clear = http.isEmpty ? [ListenAddress(address: "127.0.0.1", port: 8000)] : http
-        let secure = https.isEmpty ? [ListenAddress(address: "127.0.0.1", port: 8443)] : https
-        return clear.filter { $0 != .off }.map { PlannedListener(place: $0, tls: false) }
-            + secure.filter { $0 != .off }.map { PlannedListener(place: $0, tls: true) }
+        let clear = http.isEmpty ? [PlannedListener(place: ListenAddress(address: "127.0.0.1", port: 8000))] : http
+        let secure =
+            https.isEmpty ? [PlannedListener(place: ListenAddress(address: "127.0.0.1", port: 8443), tls: true)] : https
+        return (clear + secure).filter { $0.place != .off } + stream
     }
-}
 
-/// One address that the gateway serves.
-struct PlannedListener: Hashable, Sendable {
-    var place: ListenAddress
-    var tls: Bool
+    /// A listener whose address another one has already, with the same transport.
+    var twice: PlannedListener? {
+        let all = listeners.filter { $0.place.port != 0 }
+        return all.indices.first { at in
+            all[..<at].contains { $0.place == all[at].place && $0.udp == all[at].udp }
+        }.map { all[$0] }
+    }
 }
 
 /// All that a supervisor is told at its start. Paths are absolute.

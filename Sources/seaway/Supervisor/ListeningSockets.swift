@@ -27,12 +27,10 @@ struct ListeningSockets {
         var spare = Array(zip(held.sockets, held.descriptors))
         do {
             for listener in plan.listeners {
-                try add(
-                    .gateway, listener.place, tls: listener.tls, count: plan.workers, from: &spare,
-                    flag: listener.tls ? "--https" : "--http")
+                try add(.gateway, listener, count: plan.workers, from: &spare, flag: listener.flag)
             }
             if let status = plan.status {
-                try add(.status, status, tls: false, count: 1, from: &spare, flag: "--status")
+                try add(.status, PlannedListener(place: status), count: 1, from: &spare, flag: "--status")
             }
             for (_, descriptor) in spare { _ = sys_close(descriptor) }
         } catch {
@@ -44,13 +42,12 @@ struct ListeningSockets {
 
     /// Adds the sockets of one address: those of `spare` first, new ones for what is missing.
     private mutating func add(
-        _ role: ListenSocket.Role, _ asked: ListenAddress, tls: Bool, count: Int,
-        from spare: inout [(ListenSocket, Int32)], flag: String
+        _ role: ListenSocket.Role, _ asked: PlannedListener, count: Int, from spare: inout [(ListenSocket, Int32)],
+        flag: String
     ) throws(Failure) {
-        var place = asked
+        var place = asked.place
         let fits = { (socket: ListenSocket) in
-            socket.role == role && socket.address == place.address && socket.tls == tls
-                && (place.port == 0 || socket.port == place.port)
+            Self.serves(socket, role, asked) && (place.port == 0 || socket.port == place.port)
         }
         if place.port == 0, let first = spare.first(where: { fits($0.0) }) { place.port = first.0.port }
         var missing = Set(0..<count)
@@ -63,11 +60,14 @@ struct ListeningSockets {
         }
         spare.removeAll { fits($0.0) }
         for worker in missing.sorted() {
-            let descriptor = try Self.bind(place, exclusive: !isShared, flag: flag)
+            let descriptor = try Self.bind(place, udp: asked.udp, exclusive: !isShared, flag: flag)
             isShared = true
             place.port = Int(sys_local_port(descriptor))
             descriptors.append(descriptor)
-            sockets.append(ListenSocket(role: role, address: place.address, port: place.port, tls: tls, worker: worker))
+            sockets.append(
+                ListenSocket(
+                    role: role, address: place.address, port: place.port, tls: asked.tls, worker: worker,
+                    kind: asked.kind, udp: asked.udp))
         }
     }
 
@@ -81,20 +81,22 @@ struct ListeningSockets {
     /// stands for any port.
     func satisfy(_ plan: GatewayPlan) -> Bool {
         var rest = sockets
-        func take(_ role: ListenSocket.Role, _ asked: ListenAddress, _ tls: Bool, _ count: Int) -> Bool {
-            let fits = { (socket: ListenSocket) in
-                socket.role == role && socket.address == asked.address && socket.tls == tls
-            }
-            let port = asked.port == 0 ? rest.first(where: fits)?.port ?? 0 : asked.port
+        func take(_ role: ListenSocket.Role, _ asked: PlannedListener, _ count: Int) -> Bool {
+            let fits = { (socket: ListenSocket) in Self.serves(socket, role, asked) }
+            let port = asked.place.port == 0 ? rest.first(where: fits)?.port ?? 0 : asked.place.port
             let workers = Set(rest.filter { fits($0) && $0.port == port }.map(\.worker))
             rest.removeAll { fits($0) && $0.port == port }
             return workers.isSuperset(of: 0..<count)
         }
-        for listener in plan.listeners where !take(.gateway, listener.place, listener.tls, plan.workers) {
-            return false
-        }
-        if let status = plan.status, !take(.status, status, false, 1) { return false }
+        for listener in plan.listeners where !take(.gateway, listener, plan.workers) { return false }
+        if let status = plan.status, !take(.status, PlannedListener(place: status), 1) { return false }
         return rest.isEmpty && descriptors.count == sockets.count
+    }
+
+    /// Whether a socket is one for the listener, but for its port.
+    static func serves(_ socket: ListenSocket, _ role: ListenSocket.Role, _ asked: PlannedListener) -> Bool {
+        socket.role == role && socket.address == asked.place.address && socket.tls == asked.tls
+            && socket.kind == asked.kind && socket.udp == asked.udp
     }
 
     /// The addresses that are really listened on, in the plan's order.
@@ -102,7 +104,9 @@ struct ListeningSockets {
 
     var status: ListenSocket? { sockets.first { $0.role == .status } }
 
-    private static func bind(_ place: ListenAddress, exclusive: Bool, flag: String) throws(Failure) -> Int32 {
+    private static func bind(
+        _ place: ListenAddress, udp: Bool, exclusive: Bool, flag: String
+    ) throws(Failure) -> Int32 {
         var address = sockaddr_storage()
         guard let ip = IPAddress(place.address) else { throw Failure("\(place) is no address") }
         let port = UInt16(clamping: place.port)
@@ -111,27 +115,32 @@ struct ListeningSockets {
             ? sys_make_address6(&address, ip.high, ip.low, port)
             : sys_make_address4(&address, UInt32(truncatingIfNeeded: ip.low), port)
         func open(reusePort: Bool, listening: Bool) throws(Failure) -> Int32 {
-            let socket = sys_socket(ip.isIPv6 ? AF_INET6 : AF_INET, Int32(SOCK_STREAM.rawValue))
+            let type = udp ? SOCK_DGRAM : SOCK_STREAM
+            let socket = sys_socket(ip.isIPv6 ? AF_INET6 : AF_INET, Int32(type.rawValue))
             guard socket >= 0 else { throw Failure("cannot make a socket: \(errorText(sys_errno()))") }
-            _ = sys_set_option(socket, SOL_SOCKET, SO_REUSEADDR, 1)
+            if !udp { _ = sys_set_option(socket, SOL_SOCKET, SO_REUSEADDR, 1) }
             if reusePort { _ = sys_set_option(socket, SOL_SOCKET, SO_REUSEPORT, 1) }
             if ip.isIPv6 { _ = sys_set_option(socket, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1) }
-            _ = sys_set_option(socket, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+            if !udp { _ = sys_set_option(socket, Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
             let failed = unsafe sys_bind(socket, &address, length) != 0 || listening && sys_listen(socket, 4096) != 0
             guard failed else { return socket }
             let error = sys_errno()
             _ = sys_close(socket)
-            throw Failure("cannot listen on \(place): \(errorText(error))\n\(remedy(error, place, flag))")
+            throw Failure(
+                """
+                cannot listen on \(place)\(udp ? " (UDP)" : ""): \(errorText(error))
+                \(remedy(error, place, udp: udp, flag))
+                """)
         }
         // A shared port would be bound without complaint although somebody else serves it: ask first.
         if exclusive, place.port != 0 { _ = sys_close(try open(reusePort: false, listening: false)) }
-        return try open(reusePort: true, listening: true)
+        return try open(reusePort: true, listening: !udp)
     }
 
-    private static func remedy(_ error: Int32, _ place: ListenAddress, _ flag: String) -> String {
+    private static func remedy(_ error: Int32, _ place: ListenAddress, udp: Bool, _ flag: String) -> String {
         switch error {
         case EADDRINUSE:
-            "Another program listens there (see: ss -ltnp 'sport = :\(place.port)'). Stop it, or choose another port with \(flag)."
+            "Another program listens there (see: ss -l\(udp ? "u" : "t")np 'sport = :\(place.port)'). Stop it, or choose another port with \(flag)."
         case EACCES:
             "Ports below 1024 need root or CAP_NET_BIND_SERVICE. Choose a higher port with \(flag)."
         case EADDRNOTAVAIL:

@@ -8,6 +8,7 @@
 
 import Bytes
 import CSystem
+import Snapshot
 
 /// An open, locked state directory.
 final class StateDirectory {
@@ -116,7 +117,10 @@ final class StateDirectory {
     /// find again, or a temporary one where there is no home.
     static func standard(for plan: GatewayPlan) throws(Failure) -> (path: String, isTemporary: Bool) {
         var name = plan.config
-        for listener in plan.listeners { name += "\n\(listener.place) \(listener.tls)" }
+        for listener in plan.listeners {
+            name += "\n\(listener.place) \(listener.tls)"
+            if listener.kind == .stream { name += " \(listener.scheme)" }
+        }
         let hash = name.withBytes { $0.hash64() }
         let digits = String(hash, radix: 16)
         let leaf = "seaway/" + String(repeating: "0", count: 16 - digits.count) + digits

@@ -372,7 +372,9 @@ extension Supervisor {
         var lines = [console.style(.bold, "Seaway \(seawayVersion)") + " serves \(plan.config): \(wanted.summary)"]
         for socket in sockets.listeners {
             let place = ListenAddress(address: socket.address, port: socket.port)
-            lines.append("  \(socket.tls ? "https" : "http ")   \(socket.tls ? "https" : "http")://\(place)")
+            let listener = PlannedListener(place: place, kind: socket.kind, tls: socket.tls, udp: socket.udp)
+            let name = listener.scheme + String(repeating: " ", count: max(1, 8 - listener.scheme.utf8.count))
+            lines.append("  \(name)\(listener.scheme)://\(place)")
         }
         if let socket = sockets.status {
             lines.append("  status  http://\(ListenAddress(address: socket.address, port: socket.port))/status")

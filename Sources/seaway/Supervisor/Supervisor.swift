@@ -104,13 +104,20 @@ final class Supervisor {
             }
         }
         var listeners: [Listener] = []
-        let bound = sockets.listeners
-        for (index, planned) in plan.listeners.enumerated() {
+        var free = sockets.listeners.filter { socket in
+            !plan.listeners.contains { $0.place.port == socket.port && ListeningSockets.serves(socket, .gateway, $0) }
+        }
+        for planned in plan.listeners {
             var listener = Listener()
             listener.address = planned.place.address
-            listener.port = index < bound.count ? bound[index].port : planned.place.port
+            listener.port = planned.place.port
+            let found = free.firstIndex { ListeningSockets.serves($0, .gateway, planned) }
+            if listener.port == 0, let found { listener.port = free.remove(at: found).port }
             listener.tls = planned.tls
             listener.clientAuthorities = planned.tls ? authorities : ""
+            listener.kind = planned.kind
+            listener.udp = planned.udp
+            listener.proxyProtocol = planned.proxyProtocol
             listeners.append(listener)
         }
         return PipelineInput(

@@ -1,0 +1,114 @@
+// Requests and connections as lines of JSON, for `gateway match --requests`.
+
+import Bytes
+import CSystem
+import Explain
+import FoundationEssentials
+import Snapshot
+
+/// Why a line is no request.
+struct RequestLineError: Error {
+    var message: String
+}
+
+/// A request as a line of JSON.
+struct RequestLine: Decodable {
+    var method: String?
+    var host: String?
+    var path: String?
+    var scheme: String?
+    var sni: String?
+    var headers: [String: [String]]?
+    var src: String?
+    var dst: String?
+
+    enum Subject {
+        case request(MatchQuestion)
+        case stream(StreamMatchQuestion)
+    }
+
+    static func question(_ line: [UInt8]) throws(RequestLineError) -> Subject {
+        let request: RequestLine
+        do {
+            request = try JSONDecoder().decode(RequestLine.self, from: Data(line))
+        } catch DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context) {
+            throw RequestLineError(
+                message: "\(context.codingPath.map(\.stringValue).joined(separator: ".")): \(context.debugDescription)")
+        } catch {
+            throw RequestLineError(message: "not a JSON object")
+        }
+        if let transport = request.scheme.flatMap({ StreamTransport(scheme: $0) }) {
+            return .stream(try request.stream(transport))
+        }
+        return .request(try request.request())
+    }
+
+    private func stream(_ transport: StreamTransport) throws(RequestLineError) -> StreamMatchQuestion {
+        let foreign = [("path", path), ("host", host), ("method", method)].first { $0.1 != nil }?.0
+        if let name = foreign ?? headers.map({ _ in "headers" }) {
+            throw RequestLineError(message: "\(name): a connection of \(transport) has none")
+        }
+        if transport == .udp, sni != nil { throw RequestLineError(message: "sni: udp has none") }
+        var question = StreamMatchQuestion()
+        question.transport = transport
+        question.source = try Self.place("src", src)
+        question.destination = try Self.place("dst", dst)
+        question.serverName = sni ?? ""
+        return question
+    }
+
+    private static func place(_ name: String, _ text: String?) throws(RequestLineError) -> StreamPlace {
+        guard let text else { return StreamPlace() }
+        guard let place = StreamPlace(argument: text) else {
+            throw RequestLineError(message: "\(name): \(text) is no address:port")
+        }
+        return place
+    }
+
+    private func request() throws(RequestLineError) -> MatchQuestion {
+        guard let path else { throw RequestLineError(message: "path is missing") }
+        var question = MatchQuestion()
+        question.method = method ?? "GET"
+        question.host = host ?? ""
+        question.path = path
+        question.scheme = scheme ?? "http"
+        question.serverName = sni ?? ""
+        if let dst, let colon = dst.lastIndex(of: ":") {
+            question.port = decimal(dst[dst.index(after: colon)...]) ?? 0
+        }
+        for (name, values) in (headers ?? [:]).sorted(by: { $0.key < $1.key }) {
+            for value in values { question.headers.append((name, value)) }
+        }
+        return question
+    }
+}
+
+/// Reads a descriptor's lines as they come.
+struct LineReader {
+    /// Bytes in one line.
+    static let limit = 1 << 20
+    private let descriptor: Int32
+    private var pending: [UInt8] = []
+    private var isAtEnd = false
+    private(set) var isTooLong = false
+
+    init(_ descriptor: Int32) { self.descriptor = descriptor }
+
+    /// The lines of the next piece of input, without their ends; nil at the end.
+    mutating func next() -> [[UInt8]]? {
+        while !isAtEnd {
+            let room = Buffer(capacity: 64 * 1024)
+            let n = room.appendFrom(limit: 64 * 1024) { Int(sys_read(descriptor, $0, $1)) }
+            if n < 0, sys_errno() == EINTR { continue }
+            if n > 0 { pending += room.readable.array } else { isAtEnd = true }
+            var lines = pending.split(separator: 0x0A, omittingEmptySubsequences: false).map(Array.init)
+            pending = isAtEnd ? [] : lines.removeLast()
+            if pending.count > Self.limit {
+                isTooLong = true
+                isAtEnd = true
+            }
+            if !lines.isEmpty { return lines }
+        }
+        return nil
+    }
+}
