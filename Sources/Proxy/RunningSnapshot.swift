@@ -95,7 +95,7 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
         let settings = snapshot.settings
         self.settings = settings
         do throws(RouteTableError) {
-            table = try RouteTable(routes: snapshot.routes)
+            table = try RouteTable(routes: snapshot.routes, flavour: snapshot.settings.router)
             streams = try StreamTable(routes: snapshot.routes)
         } catch {
             throw SnapshotRefusal(description: "the routes cannot be indexed: \(error)")
