@@ -5,7 +5,7 @@ import socket
 import struct
 import threading
 
-from bench import Connection, Target, ask, connect, drain, exchange, head, item, second_port, statuses
+from bench import Connection, Recorder, Target, ask, connect, drain, exchange, head, item, second_port, statuses
 from floods import frame
 from h2raw import (
     ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS, literal)
@@ -314,77 +314,123 @@ def tlv(kind, value, length=None) -> bytes:
     return struct.pack(">BH", kind, len(value) if length is None else length) + value
 
 
-@item("T-16", "PROXY protocol v1 and v2: believed from listed peers alone, read to the letter, lengths bounded",
-      needs="proxy_protocol")
+class HTTPFront:
+    """An --http listener that wants PROXY headers; who was believed to ask is in X-Real-IP."""
+
+    def __init__(self, t, trusted):
+        self.origin = t.world.origin
+        self.gateway = t.world.start(t.world.config(), "--trusted-ips", trusted, "--http", "127.0.0.1:0,proxy_protocol",
+                                     "--head-timeout", "400ms", "--tls-handshake-timeout", "400ms")
+        self.port = second_port(self.gateway)
+
+    def mark(self):
+        return self.origin.mark()
+
+    def seen(self, mark) -> list:
+        return [v for r in self.origin.since(mark) for n, v in r.fields if n.lower() == "x-real-ip"]
+
+    def close(self):
+        self.gateway.stop()
+
+
+class StreamFront:
+    """A --stream listener that wants PROXY headers; who was believed to ask is seen by which route matched."""
+
+    SOURCES = {"203.0.113.66": "203.0.113.0/24", "2001:db8::1": "2001:db8::/32", "127.0.0.1": "127.0.0.0/8"}
+
+    def __init__(self, t, trusted):
+        self.origins = {address: Recorder() for address in self.SOURCES}
+        services = [{"name": f"s{n}", "protocol": "tcp", "host": "127.0.0.1", "port": self.origins[address].port,
+                     "routes": [{"name": f"r{n}", "protocols": ["tcp"], "sources": [{"ip": network}]}]}
+                    for n, (address, network) in enumerate(self.SOURCES.items())]
+        self.gateway = t.world.start({"_format_version": "3.0", "services": services}, "--trusted-ips", trusted,
+                                     "--stream", "127.0.0.1:0,proxy_protocol", "--tls-handshake-timeout", "400ms")
+        self.port = self.gateway.stream_ports[0]
+
+    def mark(self):
+        return {address: origin.mark() for address, origin in self.origins.items()}
+
+    def seen(self, mark) -> list:
+        return [address for address, origin in self.origins.items() for _ in origin.since(mark[address])]
+
+    def close(self):
+        self.gateway.stop()
+        for origin in self.origins.values():
+            origin.close()
+
+
+REQUEST = head(fields=["Connection: close"])
+LINE = b"PROXY TCP4 203.0.113.66 127.0.0.1 4242 80\r\n"
+FROM_IPV6 = socket.inet_pton(socket.AF_INET6, "2001:db8::1") + bytes(15) + b"\x01" + struct.pack(">HH", 1, 2)
+# Headers that are right, and whom they name.
+GOOD = [
+    ("v1", LINE, "203.0.113.66"), ("v1 over IPv6", b"PROXY TCP6 2001:db8::1 ::1 4242 80\r\n", "2001:db8::1"),
+    ("v1 of unknown origin", b"PROXY UNKNOWN\r\n", "127.0.0.1"), ("v2", version2(), "203.0.113.66"),
+    ("v2 LOCAL", version2(0x20, 0, b""), "127.0.0.1"),
+    ("v2 over IPv6", version2(family=0x21, addresses=FROM_IPV6), "2001:db8::1"),
+    ("v2 with TLVs", version2(tlvs=tlv(4, b"x" * 50) + tlv(0xE0, b"")), "203.0.113.66"),
+]
+BAD = [
+    ("no header", b""), ("v1 without its end", b"PROXY TCP4 1.2.3.4 1.2.3.4 1 2"),
+    ("v1 of 216 bytes", b"PROXY UNKNOWN " + b"x" * 200 + b"\r\n"),
+    ("v1 in lower case", LINE.lower()), ("v1 with a bare LF", LINE.replace(b"\r", b"")),
+    ("v1 with two spaces", LINE.replace(b"TCP4 ", b"TCP4  ")),
+    ("v1 with port 65536", LINE.replace(b"4242", b"65536")), ("v1 with port 042", LINE.replace(b"4242", b"042")),
+    ("v1 with a name", LINE.replace(b"203.0.113.66", b"a.example")), ("v1 with address 256", LINE.replace(b"203.", b"256.")),
+    ("v1 with address 010.0.0.1", LINE.replace(b"203.0.113.66", b"010.0.0.1")),
+    ("v1 TCP4 with IPv6", b"PROXY TCP4 ::1 ::1 1 2\r\n"),
+    ("v1 with a field too many", LINE.replace(b" 80\r", b" 80 81\r")), ("v1 UDP4", LINE.replace(b"TCP", b"UDP")),
+    ("v2 cut", version2()[:20]), ("v2 of version 1", version2(command=0x11)), ("v2 command 2", version2(command=0x22)),
+    ("v2 shorter than its addresses", version2(length=4)), ("v2 longer than it is", version2(length=5000)),
+    ("v2 of 65,535 bytes", version2(tlvs=bytes(65523))), ("a TLV past the end", version2(tlvs=tlv(4, b"x", length=500))),
+    ("half a TLV", version2(tlvs=b"\x04\x00")), ("a wrong signature", version2().replace(b"QUIT", b"QUIX")),
+]
+
+
+def through(front, *parts):
+    """Statuses of the answers, and whom the origin was told of."""
+    mark = front.mark()
+    with connect(front.port, 1.5) as sock:
+        try:
+            for part in parts:
+                sock.sendall(part)
+        except OSError:
+            pass
+        data, _ = drain(sock)
+    return statuses(data), front.seen(mark)
+
+
+@item("T-16",
+      "PROXY protocol v1 and v2, before HTTP and before TCP: believed from listed peers alone, read to the letter, bounded")
 def proxy_headers(t):
-    request = head(fields=["Connection: close"])
-    line = b"PROXY TCP4 203.0.113.66 127.0.0.1 4242 80\r\n"
-
-    def outcome(port, *parts):
-        mark = t.world.origin.mark()
-        with connect(port) as sock:
-            try:
-                for part in parts:
-                    sock.sendall(part)
-            except OSError:
-                pass
-            data, ended = drain(sock)
-        seen = t.world.origin.since(mark)
-        return statuses(data), ended, [v for r in seen for n, v in r.fields if n.lower() == "x-real-ip"]
-
-    def gateway(trusted):
-        one = t.world.start(t.world.config(), "--trusted-ips", trusted, "--http", "127.0.0.1:0,proxy_protocol")
-        one.port = second_port(one)
-        return one
-
-    with gateway("127.0.0.1") as listed:
-        good = [("v1", line), ("v1 over IPv6", b"PROXY TCP6 2001:db8::1 ::1 4242 80\r\n"),
-                ("v1 of unknown origin", b"PROXY UNKNOWN\r\n"),
-                ("v2", version2()), ("v2 LOCAL", version2(0x20, 0, b"")),
-                ("v2 with TLVs", version2(tlvs=tlv(4, b"x" * 50) + tlv(0xE0, b""))),
-                ("v2 over IPv6", version2(family=0x21,
-                                          addresses=socket.inet_pton(socket.AF_INET6,
-                                                                     "2001:db8::1") + bytes(15) + b"\x01" + struct.pack(">HH",
-                                                                             1, 2)))]
-        for name, header in good:
-            answer, _, addresses = outcome(listed.port, header + request)
-            wanted = ["127.0.0.1"] if "unknown" in name or "LOCAL" in name else ["2001:db8::1"
-                                                                                 if "IPv6" in name else "203.0.113.66"]
-            t.check(answer == [200] and addresses == wanted, f"{name}: {answer}, from {addresses}")
-        answer, _, addresses = outcome(listed.port, *(bytes([b]) for b in line), request)
-        t.check(answer == [200] and addresses == ["203.0.113.66"], f"v1 byte by byte: {answer}, from {addresses}")
-        bad = [("no header", b""), ("v1 without its end", b"PROXY TCP4 1.2.3.4 1.2.3.4 1 2"),
-               ("v1 of 108 bytes", b"PROXY UNKNOWN " + b"x" * 200 + b"\r\n"),
-               ("v1 in lower case", line.lower()), ("v1 with a bare LF", line.replace(b"\r", b"")),
-               ("v1 with two spaces", line.replace(b"TCP4 ", b"TCP4  ")),
-               ("v1 with port 65536", line.replace(b"4242", b"65536")), ("v1 with port 042", line.replace(b"4242", b"042")),
-               ("v1 with a name", line.replace(b"203.0.113.66", b"a.example")),
-               ("v1 with address 256", line.replace(b"203", b"256")),
-               ("v1 with address 010.0.0.1", line.replace(b"203.0.113.66", b"010.0.0.1")),
-               ("v1 TCP4 with IPv6", b"PROXY TCP4 ::1 ::1 1 2\r\n"),
-               ("v1 with a field too many", line.replace(b" 80\r", b" 80 81\r")), ("v1 UDP4", line.replace(b"TCP", b"UDP")),
-               ("v1 twice", line * 2), ("v2 twice", version2() * 2), ("v2 cut", version2()[:20]),
-               ("v2 of version 1", version2(command=0x11)), ("v2 command 2", version2(command=0x22)),
-               ("v2 shorter than its addresses", version2(length=4)), ("v2 longer than it is", version2(length=5000)),
-               ("v2 of 65535", version2(tlvs=bytes(65523))),
-               ("a TLV past the end", version2(tlvs=tlv(4, b"x", length=500))), ("half a TLV", version2(tlvs=b"\x04\x00")),
-               ("a wrong signature", version2().replace(b"QUIT", b"QUIX"))]
-        for name, header in bad:
-            mark = t.world.origin.mark()
-            with connect(listed.port, 0.6 if "cut" in name or "without" in name or "longer" in name else 3) as sock:
-                try:
-                    sock.sendall(header + request)
-                except OSError:
-                    pass
-                data, ended = drain(sock)
-            t.check(200 not in statuses(data) and not t.world.origin.since(mark),
-                    f"{name}: {statuses(data)}, and the origin saw it")
-    with gateway("192.0.2.1") as unlisted:
-        for name, header in (("v1", line), ("v2", version2()), ("v1 of unknown origin", b"PROXY UNKNOWN\r\n")):
-            answer, ended, addresses = outcome(unlisted.port, header + request)
-            t.check("203.0.113.66" not in addresses and answer != [200],
-                    f"{name} from a peer that is not listed: {answer}, from {addresses}")
+    for kind in (HTTPFront, StreamFront):
+        front = kind(t, "127.0.0.1")
+        try:
+            for name, header, who in GOOD:
+                answer, seen = through(front, header + REQUEST)
+                t.check(answer == [200] and seen == [who], f"{kind.__name__}: {name}: {answer}, from {seen}")
+            answer, seen = through(front, *(bytes([b]) for b in LINE), REQUEST)
+            t.check(answer == [200] and seen == ["203.0.113.66"], f"{kind.__name__}: v1 byte by byte: {answer}, from {seen}")
+            for name, header in BAD:
+                answer, seen = through(front, header + REQUEST)
+                t.check(200 not in answer and not seen, f"{kind.__name__}: {name}: {answer}, from {seen}")
+            for name, header in (("v1", LINE), ("v2", version2())):
+                # The second is the protocol's first bytes: no HTTP request, and for TCP it is the origin's to judge.
+                answer, seen = through(front, header * 2 + REQUEST)
+                t.check(200 not in answer, f"{kind.__name__}: {name} twice: {answer}, from {seen}")
+        finally:
+            front.close()
+        front = kind(t, "192.0.2.1")
+        try:
+            for name, header, _ in GOOD:
+                answer, seen = through(front, header + REQUEST)
+                t.check(200 not in answer and set(seen) <= {"127.0.0.1"},
+                        f"{kind.__name__}: {name} from an unlisted peer: {answer}, from {seen}")
+        finally:
+            front.close()
     with t.world.start(t.world.config(), "--trusted-ips", "127.0.0.1") as plain:
-        for name, header in (("v1", line), ("v2", version2())):
-            answer, ended, addresses = outcome(plain.port, header + request)
-            t.check(not addresses and answer != [200], f"{name} where none is expected: {answer}, from {addresses}")
+        for name, header, _ in GOOD:
+            mark = t.world.origin.mark()
+            data, _ = exchange(plain.port, header + REQUEST)
+            t.check(200 not in statuses(data) and not t.world.origin.since(mark),
+                    f"{name} where none is expected: {statuses(data)}")
