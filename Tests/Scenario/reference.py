@@ -47,7 +47,7 @@ class Haproxy:
 
     def text(self, config) -> str:
         front = ["global", "  nbthread 1", "defaults", "  mode http", "  timeout connect 5s", "  timeout client 60s",
-                 "  timeout server 60s", "frontend front", f"  bind 127.0.0.1:{self.port}",
+                 "  timeout server 60s", "  http-reuse always", "frontend front", f"  bind 127.0.0.1:{self.port}",
                  f"  bind 127.0.0.1:{self.https_port} ssl crt both.pem alpn h2,http/1.1"]
         back = []
         prefixes = []

@@ -407,6 +407,8 @@ class World:
 
     def __init__(self, server):
         self.name, self.origin = server, Recorder()
+        # For the server that `server` starts next, if it is Seaway.
+        self.flags = ()
         self.authority = Authority()
         self._gateway = self._server = None
 
@@ -428,7 +430,7 @@ class World:
     def server(self):
         """Seaway or another server that speaks HTTP/2, for the items that any server can be asked."""
         if self._server is None:
-            self._server = SERVERS[self.name](self.origin.port)
+            self._server = SERVERS[self.name](self.origin.port, *self.flags)
             self._server.__enter__()
         return self._server
 

@@ -103,7 +103,8 @@ extension RequestHead {
 
     // MARK: 3. Cookies
 
-    /// RFC 9113 section 8.2.3: cookies that came apart go on as one field.
+    /// RFC 9113 section 8.2.3: cookies that came apart go on as one field. Empty ones are left out: a separator at
+    /// the end would leave a blank there, which HTTP/1 takes off.
     private func joinCookies(_ list: FieldList, from first: Int, at index: Int) {
         guard let source else { return }
         var total = 0
@@ -112,8 +113,10 @@ extension RequestHead {
         source.reserve(total)
         let start = source.end
         for index in first..<list.count where list[index].id == .cookie {
+            let value = source.bytes(at: list[index].valueOffset, count: list[index].valueCount)
+            if value.isEmpty { continue }
             if source.end > start { source.append("; ") }
-            source.append(source.bytes(at: list[index].valueOffset, count: list[index].valueCount))
+            source.append(value)
         }
         headers.moveValue(index, to: start..<source.end)
     }

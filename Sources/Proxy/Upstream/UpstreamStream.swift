@@ -139,7 +139,7 @@ final class UpstreamStream: CarriedStream, UpstreamSide {
 
     func endBody(_ exchange: Exchange) -> Bool {
         sendTrailers(
-            exchange.requestTrailers, announcedIn: exchange.requestHeaders, allowed: exchange.passesRequestTrailers)
+            exchange.requestTrailers, announcedIn: exchange.requestHeaders, allowed: false)
     }
 
     func writeFailed() {
