@@ -517,7 +517,7 @@ class OverHTTP2(Rig):
         self.assertEqual(client.ask("/origin/after").status, 200)
 
     def test_a_slow_socket_does_not_hold_up_others(self):
-        client = self.client()
+        client = self.client(window=1 << 20)
         slow = self.connect(client, "/echo")
         client.held.add(slow.stream)
         client.send(slow, frame(TEXT, "size 4000000"))

@@ -22,7 +22,11 @@ final class ServerStream: CarriedStream, ClientSide {
     func begin(_ exchange: Exchange) {
         self.exchange = exchange
         isTaken = true
-        if case .length(let n) = exchange.request.framing { expectedLength = n }
+        switch exchange.request.framing {
+        case .length(let n): expectedLength = n
+        case .none: expectedLength = exchange.request.wantsWebSocket ? nil : 0
+        case .chunked, .untilClose: break
+        }
     }
 
     // MARK: What the connection tells
@@ -55,7 +59,7 @@ final class ServerStream: CarriedStream, ClientSide {
     private func end() {
         guard isTaken else { return }
         isTaken = false
-        dropInput()
+        leave(.cancel)
         let exchange = exchange
         let tunnel = tunnel
         self.exchange = nil
@@ -149,11 +153,7 @@ final class ServerStream: CarriedStream, ClientSide {
     private func settle() {
         guard isTaken else { return }
         isTaken = false
-        dropInput()
-        if isOpen {
-            link.session.reset(self, .noError)
-            link.sendSoon()
-        }
+        leave(.noError)
         connection.forget(self)
     }
 

@@ -110,6 +110,14 @@ class CarriedStream: HTTP2Stream {
         return .data(piece, last: false)
     }
 
+    /// Nobody takes what came, and nothing more is sent: the stream ends, with `code` if it had not.
+    final func leave(_ code: HTTP2Code) {
+        dropInput()
+        guard isOpen else { return }
+        link.session.reset(self, code)
+        link.sendSoon()
+    }
+
     /// Nobody takes what came.
     final func dropInput() {
         arrived = .empty
