@@ -38,9 +38,9 @@ struct HTTP2Buckets {
     }
 
     @inline(__always)
-    mutating func sentData(_ frames: Int) {
+    mutating func sent(frames: Int, bytes: Int) {
         pings.earn(Int64(frames))
-        windowUpdates.earn(4 &* Int64(frames))
+        windowUpdates.earn(4 &* Int64(frames) &+ Int64(bytes >> 10))
     }
 }
 
