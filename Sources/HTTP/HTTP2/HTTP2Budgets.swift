@@ -30,10 +30,10 @@ struct HTTP2Buckets {
     var empty = HTTP2Bucket()
     var windowUpdates = HTTP2Bucket()
 
-    /// The peer opened a stream.
+    /// A stream was opened. One that we give up may still get a head, trailers and a reset.
     mutating func streamOpened() {
         priorities.earn(2)
-        unknown.earn(2)
+        unknown.earn(3)
         windowUpdates.earn(2)
     }
 

@@ -58,7 +58,8 @@ public struct HTTP2Rates: Sendable {
     public var pings = Rate(burst: 200, perSecond: 20)
     /// PRIORITY. Each new stream earns two.
     public var priorities = Rate(burst: 200, perSecond: 20)
-    /// Frames of unknown type, and frames for streams that are over. Each new stream earns two.
+    /// Frames of unknown type, GOAWAY, and HEADERS and RST_STREAM for streams that are over. Each new stream earns
+    /// three.
     public var unknown = Rate(burst: 200, perSecond: 20)
     /// DATA, HEADERS or CONTINUATION with nothing in it that ends nothing.
     public var empty = Rate(burst: 100, perSecond: 10)

@@ -143,6 +143,7 @@ extension HTTP2Session {
         guard canOpen else { return false }
         begin(stream, nextID)
         nextID += 2
+        buckets.streamOpened()
         return true
     }
 
