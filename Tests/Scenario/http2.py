@@ -75,8 +75,6 @@ class Choosing(Mixed):
 class Meaning(Mixed):
     """One script at each upstream, one request by each client."""
 
-    flags = ("--access-log", "access.log", "--access-log-format", "combined")
-
     def each(self, path, *request, **more):
         """(client, upstream, answer) of every mix."""
         for self.mix in MIXES:
@@ -274,15 +272,18 @@ class Meaning(Mixed):
         self.assertEqual(client.finish(reply).status, 200)
         self.assertEqual(self.jobs("h1")[-1].get("x-forwarded-host"), "shop.example")
 
+
+class Log(Mixed):
+    flags = ("--access-log", "access.log", "--access-log-format", "combined")
+
     def test_the_access_log_names_the_protocol(self):
-        for client in CLIENTS:
-            self.ask(client, f"/h1/log-{client}")
-        file = self.gateway.folder / "access.log"
         want = {"h1": "HTTP/1.1", "h1s": "HTTP/1.1", "h2c": "HTTP/2.0", "h2": "HTTP/2.0"}
+        for client in CLIENTS:
+            self.ask(client, f"/h2c/log-{client}")
+        file = self.gateway.folder / "access.log"
         for client, protocol in want.items():
-            lines = lambda c=client: [x for x in file.read_text().splitlines() if f"/h1/log-{c} " in x]
-            line = eventually(f"a line for {client}", lines)[0]
-            self.assertIn(f"/h1/log-{client} {protocol}", line)
+            self.assertIn(f'"GET /h2c/log-{client} {protocol}" 200 ', eventually(
+                f"a line for {client}", lambda c=client: [x for x in file.read_text().splitlines() if f"/log-{c} " in x])[0])
 
 
 class Troubles(Mixed):
@@ -337,7 +338,9 @@ class Troubles(Mixed):
                 client.machine.send_data(reply.stream, b"x" * sent, end_stream=True)
                 client.flush()
                 client.finish(reply)
-                self.assertTrue(reply.code is not None or reply.status == 400, (upstream, said, sent, reply))
+                # A request of no bytes may be answered before it breaks its word.
+                good = reply.code is not None or reply.status == 400 or said == 0
+                self.assertTrue(good, (upstream, said, sent, reply))
                 self.assertEqual(client.ask("/h1/after").status, 200)
         # A body cut at its stated length may have been read before the rest came; a short one never.
         self.assertEqual([b for b in whole if len(b) not in (0, 5)], [])
@@ -452,7 +455,7 @@ class Troubles(Mixed):
             self.assertEqual(client.ask("/h1/after").status, 200)
 
     def test_refused_streams_of_an_upstream_are_tried_again(self):
-        """REFUSED_STREAM promises that nothing was done (RFC 9113 section 8.7), so even a POST may go again, as long as its body is here."""
+        """REFUSED_STREAM promises that nothing was done (RFC 9113 section 8.7), so even a POST may go again."""
         times = []
 
         def script(job):
@@ -461,7 +464,7 @@ class Troubles(Mixed):
                 return job.work.reset(REFUSED_STREAM)
             return job.respond(200, job.read())
         self.on("/refused", script)
-        answer = self.ask("h2c", "/h2c/refused", "POST", [("content-length", "4")], b"once")
+        answer = self.ask("h2c", "/h2c/refused", "POST", body=b"once")
         self.assertEqual((answer.status, answer.body, len(times)), (200, b"once", 2))
 
     def test_an_upstream_without_http_2_is_a_502(self):
