@@ -15,7 +15,7 @@ FUZZ_SECONDS ?= 60
 # Bare `make fuzz` runs every target.
 FUZZ_TARGET ?= all
 
-.PHONY: help up build release deps check format test test-swift test-programs test-strict test-scenario test-plugins test-corpora bench fuzz clean
+.PHONY: help up build release deps check format test test-swift test-programs test-strict test-h2spec test-scenario test-plugins test-corpora bench fuzz clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,7 +38,7 @@ check: ## format, imports, traps, shell and Python syntax
 	$(SWIFT) format lint --strict --recursive --parallel $(wildcard Package.swift Sources Tests Fuzz Benchmarks)
 	$(PYTHON) scripts/tidy.py
 	@for f in scripts/*.sh .ci/run; do bash -n $$f || exit 1; done
-	@$(PYTHON) -m compileall -q scripts Tests Benchmarks Fuzz Examples
+	@$(PYTHON) -m compileall -q -x '/[.]venv/' scripts Tests Benchmarks Fuzz Examples
 
 format: ## rewrite the Swift sources in the project's format
 	$(SWIFT) format --in-place --recursive --parallel $(wildcard Package.swift Sources Tests Fuzz Benchmarks)
@@ -58,13 +58,16 @@ test-strict: # raw sockets against the built gateway: request and response frami
 	$(PYTHON) Tests/Strict/run.py --proxy seaway
 	$(PYTHON) Tests/Strict/run.py --proxy seaway-streaming
 
+test-h2spec: # HTTP/2 by h2spec's list, in clear and over TLS
+	$(PYTHON) Tests/H2Spec/run.py --strict
+
 test-corpora: # every input that ever mattered to a parser
 	@SWIFT="$(SWIFT)" Fuzz/run.sh all replay
 
 test-scenario: # real clients and upstreams around the built gateway, topic by topic
 	$(PYTHON) Tests/Scenario/run.py
 
-bench: ## compare with nginx, HAProxy and Envoy (BENCH="--only small --quick")
+bench: ## compare with nginx, HAProxy, Envoy and Traefik (BENCH="--only small --quick")
 	@scripts/deps.sh all
 	@$(MAKE) --no-print-directory release
 	$(PYTHON) Benchmarks/bench.py $(BENCH)

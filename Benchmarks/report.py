@@ -3,35 +3,69 @@
 import pathlib
 
 NOTES = pathlib.Path(__file__).resolve().parent / "notes.md"
+# Cases of which only the difference to another is told, in one table at the end.
+ADDED = ("bare", "no-log")
 
 
-def best_peer(figures: dict):
-    """The least CPU per request of nginx and HAProxy: whoever is better is the bar."""
-    found = [v["cpu_us"] for n, v in figures.items() if n in ("nginx", "haproxy") and "cpu_us" in v]
-    return min(found) if found else None
+def add_ratios(figures: dict) -> dict:
+    """Holds each proxy's CPU against the least of any peer: whoever is best is the bar."""
+    peers = [v["cpu_us"] for n, v in figures.items() if n not in ("seaway", "without") and "cpu_us" in v]
+    for v in figures.values():
+        v["ratio"] = v["cpu_us"] / min(peers) if peers and "cpu_us" in v else None
+    return figures
 
 
-def ratio(value) -> str:
-    return f"{value:.2f}" if value else "–"
+def number(value, digits: int = 0) -> str:
+    return f"{value:,.{digits}f}" if value else "–"
 
 
-def rows_of(result: dict):
-    """(header, rows) of one case."""
-    figures = result["proxies"]
-    best = best_peer(figures)
-    if any("bytes_each" in v for v in figures.values()):
-        header = ["proxy", "bytes each", "MB before", "MB with them"]
-        return header, [[n, f"{v['bytes_each']:,.0f}", f"{v['idle_rss_mb']:.1f}", f"{v['rss_mb']:.1f}"] for n, v in figures.items()]
-    header = ["proxy", "CPU µs/request", "ratio", "requests/s", "p50 µs", "p99 µs", "MB idle", "MB after"]
-    loads = any(v.get("load_seconds", 0) > 0.5 for v in figures.values())
+def idle_rows(figures: dict, unit: str):
+    header = ["proxy", f"bytes for each {unit}", "MB before", "MB with them"]
+    return header, [[n, f"{v['bytes_each']:,.0f}", f"{v['idle_rss_mb']:.1f}", f"{v['rss_mb']:.1f}"] for n, v in figures.items()]
+
+
+def slow_rows(figures: dict):
+    header = ["proxy", "p50 µs", "with slow", "p99 µs", "with slow", "requests/s", "with slow", "CPU µs/request", "with slow",
+              "stuck", "with slow", "KB each slow stream"]
+    rows = []
+    for name, v in figures.items():
+        pairs = [[number(v[label][key], digits) for label in ("without", "with")]
+                 for key, digits in (("p50_us", 0), ("p99_us", 0), ("per_second", 0), ("cpu_us", 2))]
+        stuck = [f"{v[label]['stuck']:,}" for label in ("without", "with")]
+        rows.append([name, *sum(pairs, []), *stuck, f"{v['slow_bytes_each'] / 1000:,.0f}"])
+    return header, rows
+
+
+def round_rows(figures: dict, unit: str, loads: bool):
+    # Bulk data has no latency of an exchange; how much one second of CPU moves is what is asked there.
+    bulk = unit == "MB"
+    times = [f"{unit}/CPU s"] if bulk else ["p50 µs", "p99 µs"]
+    header = ["proxy", f"CPU µs/{unit}", "ratio", f"{unit}/s" if bulk else f"{unit}s/s", *times, "MB idle", "MB after"]
     if loads:
         header.append("s to load")
     rows = []
     for name, v in figures.items():
-        row = [name, f"{v['cpu_us']:.2f}", ratio(v["cpu_us"] / best if best else None), f"{v['per_second']:,.0f}",
-               f"{v['p50_us']:,.0f}", f"{v['p99_us']:,.0f}", f"{v['idle_rss_mb']:.1f}", f"{v['rss_mb']:.1f}"]
+        times = [number(1e6 / v["cpu_us"])] if bulk else [number(v["p50_us"]), number(v["p99_us"])]
+        row = [name, f"{v['cpu_us']:.2f}", number(v.get("ratio"), 2), number(v["per_second"]), *times,
+               f"{v['idle_rss_mb']:.1f}", f"{v['rss_mb']:.1f}"]
         rows.append(row + ([f"{v['load_seconds']:.2f}"] if loads else []))
     return header, rows
+
+
+def rows_of(result: dict):
+    """(header, rows) of one case."""
+    figures, unit = result["proxies"], result.get("unit", "request")
+    if any("bytes_each" in v for v in figures.values()):
+        return idle_rows(figures, unit if unit != "request" else "connection")
+    if result.get("how") == "slow":
+        return slow_rows(figures)
+    # Where a table of routes takes time to load, how long that is.
+    loads = result.get("routes", 1) > 0 and any(v.get("load_seconds", 0) > 0.5 for v in figures.values())
+    return round_rows(figures, unit, loads)
+
+
+def left_out(result: dict) -> str:
+    return "; ".join(f"{name} {reason}" for name, reason in result.get("left_out", {}).items())
 
 
 def table(result: dict) -> str:
@@ -40,6 +74,8 @@ def table(result: dict) -> str:
     lines = []
     for row in [header] + rows:
         lines.append("  " + "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))))
+    if left_out(result):
+        lines.append(f"  not here: {left_out(result)}")
     return "\n".join(lines)
 
 
@@ -58,6 +94,11 @@ def plugin_rows(cases: dict) -> list:
     return rows
 
 
+def disturbed(result: dict) -> bool:
+    samples = [s for v in result["proxies"].values() for s in (v, v.get("without", {}), v.get("with", {}))]
+    return any(s.get("disturbed", 0) > 0.05 for s in samples)
+
+
 def markdown(stored: dict) -> str:
     m = stored["machine"]
     versions = ", ".join(f"{n} {v}" for n, v in sorted(m["versions"].items()))
@@ -68,18 +109,21 @@ def markdown(stored: dict) -> str:
         "below the tables.",
         "",
         f"Measured {stored['date']} on {m['cpu']}, {m['cores']} cores, {m['memory_gb']} GB, {m['system']}, Linux {m['kernel']}: {versions}.",
-        "*Ratio* is the CPU per request against the better of nginx and HAProxy in the same run: below 1 is cheaper.",
+        "*Ratio* is the CPU for each request (connection, message, MB) against the best of the other proxies in the same run:",
+        "below 1 is cheaper.",
         "",
     ]
-    disturbed = [n for n, r in stored["cases"].items() if any(v.get("disturbed", 0) > 0.05 for v in r["proxies"].values())]
-    if disturbed:
-        text += [f"**Other programs took part of the proxy's core during {', '.join(disturbed)}**: read those as ratios, and",
+    names = [n for n, r in stored["cases"].items() if disturbed(r)]
+    if names:
+        text += [f"**Other programs took part of the proxy's core during {', '.join(names)}**: read those as ratios, and",
                  "repeat them on an idle machine.", ""]
     for name, result in stored["cases"].items():
-        if name.startswith("plugin-") or name in ("bare", "no-log"):
+        if name.startswith("plugin-") or name in ADDED:
             continue
         header, rows = rows_of(result)
         text += [f"## {result['title'][0].upper()}{result['title'][1:]}", "", markdown_table(header, rows)]
+        if left_out(result):
+            text += [f"Not in this table: {left_out(result)}.", ""]
     rows = plugin_rows(stored["cases"])
     if rows:
         text += ["## What each plugin adds", "", "Small responses over 64 connections, access log and metrics on, against "

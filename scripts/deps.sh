@@ -6,7 +6,9 @@ set -euo pipefail
 swift_wanted=6.3
 building=(build-essential pkg-config git curl ca-certificates python3
     libssl-dev libpcre2-dev libc-ares-dev libyaml-dev libnghttp2-dev zlib1g-dev)
-testing=(nginx-light haproxy wrk nghttp2-client apache2-utils prometheus openssl python3-venv python3-yaml util-linux)
+testing=(nginx-light libnginx-mod-stream haproxy wrk nghttp2-client apache2-utils prometheus openssl python3-venv python3-yaml util-linux)
+# From PyPI, for tests, in an environment of their own: Tests/.venv.
+python_testing=(h2==4.4.1 hpack==4.2.0 hyperframe==6.1.0 grpcio==1.85.1 websockets==17.4)
 # Packages whose daemon would start by itself after the install.
 daemons=(nginx haproxy prometheus)
 
@@ -22,6 +24,8 @@ missing_packages() {
     for name in "$@"; do
         # Any nginx package will do: a machine with nginx-full keeps it.
         if [ "$name" = nginx-light ] && command -v nginx >/dev/null; then continue; fi
+        # So will one that has streams built in.
+        if [ "$name" = libnginx-mod-stream ] && nginx -V 2>&1 | grep -Eq -- '--with-stream( |$)'; then continue; fi
         installed "$name" || printf '%s\n' "$name"
     done
 }
@@ -113,6 +117,21 @@ install_swift() {
     say "deps: Swift $(swift_version) is in place"
 }
 
+# Nothing happens when the environment holds just these versions for the Python at hand.
+install_python_packages() {
+    local home have wanted
+    home="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/Tests/.venv"
+    wanted="$(python3 --version) ${python_testing[*]}"
+    have=$(cat "$home/installed" 2>/dev/null || true)
+    [ "$have" != "$wanted" ] || return 0
+    say "deps: installing ${python_testing[*]} into Tests/.venv"
+    rm -rf "$home"
+    python3 -m venv "$home" || stop "python3 -m venv does not work here; install python3-venv"
+    "$home/bin/pip" --quiet --disable-pip-version-check install "${python_testing[@]}" \
+        || stop "pip could not install: ${python_testing[*]}"
+    printf '%s\n' "$wanted" >"$home/installed"
+}
+
 case "${1:-all}" in
     build) wanted=("${building[@]}") ;;
     all) wanted=("${building[@]}" "${testing[@]}") ;;
@@ -124,5 +143,6 @@ if [ "${#needed[@]}" -gt 0 ]; then
     say "deps: installing ${needed[*]}"
     install_packages "${needed[@]}"
 fi
+if [ "${1:-all}" = all ]; then install_python_packages; fi
 swift_is_new_enough || install_swift
 say "deps: all there (Swift $(swift_version))"

@@ -7,29 +7,15 @@
 // connection, prints "idle", and holds them all until its standard input ends. `{}` in the path becomes a number below
 // --ids. The result is one line of JSON; a wrong answer ends the run with exit code 1.
 #define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <ctype.h>
-#include <errno.h>
 #include <getopt.h>
-#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <strings.h>
-#include <sys/epoll.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
-#ifndef IP_BIND_ADDRESS_NO_PORT
-#define IP_BIND_ADDRESS_NO_PORT 24
-#endif
+#include "measure.h"
 
-enum { HEAD_MAX = 16384, PATTERN = 1 << 20, BUCKETS = 64 * 32 };
+enum { HEAD_MAX = 16384 };
 enum state { CONNECTING, HANDSHAKE, SENDING, READING_HEAD, READING_BODY, CLOSING, HELD };
 
 struct connection {
@@ -50,18 +36,10 @@ static double seconds = 3;
 static size_t body_bytes = 128;
 static const char *path = "/";
 static char headers[2048];
-static char pattern[PATTERN + 16];
 static int epoll;
 static SSL_CTX *tls;
 static long long requests, handshakes, resumed, deadline, held, bytes;
-static unsigned long long histogram[BUCKETS];
 static unsigned seed = 12345;
-
-static long long now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1000000000LL + t.tv_nsec;
-}
 
 __attribute__((noreturn)) static void wrong(struct connection *c, const char *what) {
     fprintf(stderr, "load: %s after %lld requests", what, requests);
@@ -70,31 +48,8 @@ __attribute__((noreturn)) static void wrong(struct connection *c, const char *wh
     exit(1);
 }
 
-// A log-linear histogram: 32 steps for each power of two of nanoseconds, so within 3 % everywhere.
-static void record(long long ns) {
-    if (ns < 32) ns = 32;
-    int power = 63 - __builtin_clzll((unsigned long long)ns);
-    histogram[power * 32 + ((ns >> (power - 5)) & 31)]++;
-}
-
-static double quantile(double q) {
-    unsigned long long total = 0, seen = 0;
-    for (int i = 0; i < BUCKETS; i++) total += histogram[i];
-    for (int i = 0; i < BUCKETS; i++) {
-        seen += histogram[i];
-        if (total && seen >= q * total) {
-            int power = i / 32;
-            return (double)((1LL << power) + ((long long)(i % 32) << (power - 5))) / 1000;
-        }
-    }
-    return 0;
-}
-
 static void watch(struct connection *c, int interest) {
-    if (c->interest == interest) return;
-    struct epoll_event e = {.events = (uint32_t)interest, .data.ptr = c};
-    epoll_ctl(epoll, c->interest ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->fd, &e);
-    c->interest = interest;
+    watch_fd(epoll, c->fd, &c->interest, interest, c);
 }
 
 static void write_request(struct connection *c) {
@@ -122,19 +77,10 @@ static int keep_session(SSL *ssl, SSL_SESSION *session) {
 }
 
 static void dial(struct connection *c) {
-    static unsigned turn;
-    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (c->fd < 0) wrong(NULL, "no more sockets");
-    int one = 1;
-    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    // Many source addresses: closed connections that wait would use up the ports of one.
-    setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
-    struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + turn++ % 100)};
-    if (bind(c->fd, (struct sockaddr *)&from, sizeof from)) wrong(NULL, "bind");
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     c->started = now_ns();
     c->interest = 0;
-    if (connect(c->fd, (struct sockaddr *)&to, sizeof to) && errno != EINPROGRESS) wrong(NULL, strerror(errno));
+    c->fd = begin_connect(port);
+    if (c->fd < 0) wrong(NULL, strerror(errno));
     c->state = CONNECTING;
     if (use_tls) {
         c->ssl = SSL_new(tls);
@@ -334,9 +280,8 @@ static void options(int count, char **arguments) {
 int main(int count, char **arguments) {
     options(count, arguments);
     signal(SIGPIPE, SIG_IGN);
-    struct rlimit files = {65536, 65536};
-    setrlimit(RLIMIT_NOFILE, &files);
-    for (size_t i = 0; i < sizeof pattern; i++) pattern[i] = "0123456789abcdef"[i % 16];
+    many_files();
+    fill_pattern();
     if (use_tls) {
         tls = SSL_CTX_new(TLS_client_method());
         // One cipher for all, so that proxies are compared and not their tastes.

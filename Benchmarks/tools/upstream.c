@@ -1,36 +1,50 @@
-// The upstream of every benchmark: one thread, one epoll, canned answers, so that it costs as little as can be.
+// The upstream of the HTTP/1 benchmarks: one thread, one epoll, canned answers, so that it costs as little as can be.
 //
 //     upstream PORT
 //
-// A path that ends in "/1m" is answered with 1 MiB, any other with 128 bytes, of the pattern that `load` checks.
+// A path that ends in "/1m" is answered with 1 MiB, "/100m" with 100 MiB, "/hold" with a head whose body never comes, any
+// other with 128 bytes; all of the pattern that the load tools check.
 #define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/tcp.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-enum { SMALL = 128, LARGE = 1 << 20, HEAD_MAX = 16384 };
+#include "measure.h"
+
+enum { SMALL = 128, HEAD_MAX = 16384 };
+
+// A canned answer: `head` holds the head and the body's first bytes, the rest of the body comes from the pattern.
+struct answer {
+    const char *ending;
+    size_t body, head_bytes, total;
+    char head[512];
+};
+
+// The last one is for every other path.
+static struct answer answers[] = {{.ending = "/1m", .body = 1 << 20}, {.ending = "/100m", .body = 100 << 20},
+                                  {.ending = "/hold"}, {.ending = "", .body = SMALL}};
+enum { ANSWERS = sizeof answers / sizeof *answers };
 
 struct connection {
     int fd;
     size_t used, waiting, at;
-    const char *answer;
+    const struct answer *answer;
     char input[HEAD_MAX];
 };
 
-static char small_answer[512], *large_answer;
-static size_t small_bytes, large_bytes;
+static void make_answer(struct answer *a) {
+    int head = a->body
+        ? snprintf(a->head, sizeof a->head, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n\r\n", a->body)
+        : snprintf(a->head, sizeof a->head, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n");
+    size_t beginning = a->body < SMALL ? a->body : SMALL;
+    memcpy(a->head + head, pattern, beginning);
+    a->head_bytes = (size_t)head + beginning;
+    a->total = (size_t)head + a->body;
+}
 
-static size_t make_answer(char *into, size_t room, size_t body) {
-    int head = snprintf(into, room, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n\r\n", body);
-    for (size_t i = 0; i < body; i++) into[head + i] = "0123456789abcdef"[i % 16];
-    return (size_t)head + body;
+static const struct answer *answer_to(const char *target, size_t n) {
+    for (size_t i = 0;; i++) {
+        size_t ending = strlen(answers[i].ending);
+        if (i == ANSWERS - 1 || (n >= ending && !memcmp(target + n - ending, answers[i].ending, ending))) return &answers[i];
+    }
 }
 
 static void finish(struct connection *c) {
@@ -41,7 +55,12 @@ static void finish(struct connection *c) {
 // Writes what is due; 0 when the connection is gone.
 static int drain(struct connection *c, int epoll) {
     while (c->at < c->waiting) {
-        ssize_t n = send(c->fd, c->answer + c->at, c->waiting - c->at, MSG_NOSIGNAL);
+        const struct answer *a = c->answer;
+        int in_head = c->at < a->head_bytes;
+        // The pattern's period divides its length, so the body goes on at any place of the same phase.
+        size_t place = in_head ? 0 : (SMALL + c->at - a->head_bytes) % 16;
+        size_t left = in_head ? a->head_bytes - c->at : c->waiting - c->at;
+        ssize_t n = send(c->fd, in_head ? a->head + c->at : pattern + place, left < PATTERN ? left : PATTERN, MSG_NOSIGNAL);
         if (n < 0) {
             if (errno != EAGAIN) return finish(c), 0;
             struct epoll_event e = {.events = EPOLLIN | EPOLLOUT, .data.ptr = c};
@@ -60,9 +79,8 @@ static void serve(struct connection *c, int epoll) {
         if (!end || c->waiting) return;
         char *target = memchr(c->input, ' ', c->used);
         char *after = target ? memchr(target + 1, ' ', (size_t)(end - target - 1)) : NULL;
-        int large = after && after - target > 3 && memcmp(after - 3, "/1m", 3) == 0;
-        c->answer = large ? large_answer : small_answer;
-        c->waiting = large ? large_bytes : small_bytes;
+        c->answer = after ? answer_to(target, (size_t)(after - target)) : &answers[ANSWERS - 1];
+        c->waiting = c->answer->total;
         size_t head = (size_t)(end + 4 - c->input);
         memmove(c->input, c->input + head, c->used - head);
         c->used -= head;
@@ -73,16 +91,10 @@ static void serve(struct connection *c, int epoll) {
 int main(int count, char **arguments) {
     if (count != 2) return fprintf(stderr, "usage: upstream PORT\n"), 2;
     signal(SIGPIPE, SIG_IGN);
-    small_bytes = make_answer(small_answer, sizeof small_answer, SMALL);
-    large_answer = malloc(LARGE + 512);
-    large_bytes = make_answer(large_answer, LARGE + 512, LARGE);
-
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
-    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((unsigned short)atoi(arguments[1])),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    if (bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, 4096)) return perror("upstream"), 1;
-    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    many_files();
+    fill_pattern();
+    for (size_t i = 0; i < ANSWERS; i++) make_answer(&answers[i]);
+    int listener = begin_listen(atoi(arguments[1])), epoll = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL}, ready[256];
     epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event);
     for (;;) {
@@ -91,8 +103,7 @@ int main(int count, char **arguments) {
             struct connection *c = ready[i].data.ptr;
             if (!c) {
                 int fd;
-                while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
-                    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+                while ((fd = accept_one(listener)) >= 0) {
                     c = calloc(1, sizeof *c);
                     c->fd = fd;
                     event = (struct epoll_event){.events = EPOLLIN, .data.ptr = c};

@@ -7,6 +7,18 @@ public enum ASCII {
         byte &- 0x41 < 26 ? byte | 0x20 : byte
     }
 
+    /// Eight bytes at once.
+    @inlinable @inline(__always)
+    public static func lower(_ word: UInt64) -> UInt64 {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let highs: UInt64 = 0x8080_8080_8080_8080
+        // Bytes past 0x7F are left out, so that no sum carries into its neighbour.
+        let seven = word & ~highs
+        let fromA = seven &+ ones &* (0x80 - 0x41)
+        let pastZ = seven &+ ones &* (0x80 - 0x5B)
+        return word | (fromA & ~pastZ & ~word & highs) >> 2
+    }
+
     @inlinable @inline(__always)
     public static func upper(_ byte: UInt8) -> UInt8 {
         byte &- 0x61 < 26 ? byte & 0xDF : byte

@@ -57,6 +57,15 @@ public final class Buffer {
         head += n
     }
 
+    /// Gives memory back, when empty: what is left has room for `capacity` bytes.
+    public func shrink(to capacity: Int) {
+        guard isEmpty, size > max(capacity, 64) else { return }
+        size = max(capacity, 64)
+        unsafe base.deallocate()
+        unsafe base = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 16)
+        clear()
+    }
+
     /// Drops bytes appended after `offset`.
     @inlinable public func truncate(to offset: Int) {
         precondition(offset >= start && offset <= end, "truncating outside the content")
@@ -123,6 +132,30 @@ public final class Buffer {
         tail += 1
     }
 
+    /// The first `n` bytes of a little-endian word, 0 to 8 of them.
+    @inlinable @inline(__always)
+    public func append(word: UInt64, count n: Int) {
+        precondition(n >= 0 && n <= 8, "a word has eight bytes")
+        reserve(8)
+        unsafe (base + tail).storeBytes(of: word, as: UInt64.self)
+        tail += n
+    }
+
+    /// `bytes` with A to Z in lower case.
+    @inlinable
+    public func append(lowercased bytes: Bytes) {
+        reserve(bytes.count + 8)
+        var i = 0
+        while i + 8 <= bytes.count {
+            append(word: ASCII.lower(bytes.load64(i)), count: 8)
+            i += 8
+        }
+        while i < bytes.count {
+            append(ASCII.lower(bytes[i]))
+            i += 1
+        }
+    }
+
     @inlinable
     public func append(_ bytes: [UInt8]) { bytes.withBytes { append($0) } }
 
@@ -134,6 +167,14 @@ public final class Buffer {
             guard let start = utf8.baseAddress else { return }
             unsafe append(Bytes(unsafeBase: UnsafeRawPointer(start), count: utf8.count))
         }
+    }
+
+    /// Four bytes, the highest first.
+    @inlinable @inline(__always)
+    public func append(big value: UInt32) {
+        reserve(4)
+        unsafe (base + end).storeBytes(of: value.bigEndian, as: UInt32.self)
+        tail += 4
     }
 
     /// `value` in decimal.
@@ -192,6 +233,13 @@ public final class Buffer {
     public func set(_ offset: Int, _ byte: UInt8) {
         precondition(offset >= 0 && offset < end, "offset outside the buffer")
         unsafe (base + offset).storeBytes(of: byte, as: UInt8.self)
+    }
+
+    /// Overwrites four bytes that were appended before, the highest first.
+    @inlinable
+    public func set(_ offset: Int, big value: UInt32) {
+        precondition(offset >= 0 && offset + 4 <= end, "offset outside the buffer")
+        unsafe (base + offset).storeBytes(of: value.bigEndian, as: UInt32.self)
     }
 
     /// Lets `fill` write up to `limit` bytes at the end; it gets the address and the room, and

@@ -63,6 +63,10 @@ public struct Bytes: @unchecked Sendable {  // Reads only; owners are immutable 
         return unsafe base.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
     }
 
+    /// Four bytes at `offset` as a number, the highest first.
+    @inlinable @inline(__always)
+    public func big32(_ offset: Int) -> UInt32 { UInt32(bigEndian: load32(offset)) }
+
     /// Offset of the first `byte`, or nil.
     @inlinable
     public func firstIndex(of byte: UInt8) -> Int? {

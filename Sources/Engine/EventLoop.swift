@@ -26,6 +26,7 @@ open class EventHandler {
     public final fileprivate(set) var deadline: Int64 = .max
     final var timerSlot: Int32 = -1
     final fileprivate var queuedAgain = false
+    final fileprivate var queuedForEnd = false
 
     public init() {}
 
@@ -41,6 +42,9 @@ open class EventHandler {
     /// The loop calls this once more after `EventLoop.callAgain`, so that one busy connection does
     /// not hold up the others.
     open func again() {}
+
+    /// The turn is over; asked for with `EventLoop.callAtEnd`.
+    open func turnEnded() {}
 }
 
 /// A reactor over epoll. Descriptors are registered once, edge-triggered; no call per request.
@@ -53,6 +57,7 @@ public final class EventLoop {
     private var due: [EventHandler] = []
     private var closing: [Int32] = []
     private var againQueue: [EventHandler] = []
+    private var endQueue: [EventHandler] = []
     private var stopped = false
 
     /// Monotonic time of this turn in milliseconds; read once per turn.
@@ -127,6 +132,16 @@ public final class EventLoop {
         return descriptor
     }
 
+    /// Lets `successor` have the descriptor of `handler` from now on. The kernel is not asked.
+    public func hand(_ handler: EventHandler, to successor: EventHandler) {
+        cancelDeadline(handler)
+        let descriptor = handler.descriptor
+        guard descriptor >= 0 else { return }
+        handlers[Int(descriptor)] = successor
+        successor.descriptor = descriptor
+        handler.descriptor = -1
+    }
+
     // MARK: Deadlines
 
     @inline(__always)
@@ -145,6 +160,14 @@ public final class EventLoop {
         guard !handler.queuedAgain else { return }
         handler.queuedAgain = true
         againQueue.append(handler)
+    }
+
+    /// Calls `handler.turnEnded()` when everything else of this turn is done, so that what many
+    /// events had to send goes out in one write.
+    public func callAtEnd(_ handler: EventHandler) {
+        guard !handler.queuedForEnd else { return }
+        handler.queuedForEnd = true
+        endQueue.append(handler)
     }
 
     // MARK: Running
@@ -179,6 +202,7 @@ public final class EventLoop {
         wheel.advance(to: now, due: &due)
         if !due.isEmpty { fireDue() }
         if !againQueue.isEmpty { runAgain() }
+        if !endQueue.isEmpty { runEnd() }
         if !closing.isEmpty {
             for descriptor in closing { sys_close(descriptor) }
             closing.removeAll(keepingCapacity: true)
@@ -207,5 +231,17 @@ public final class EventLoop {
             handler.queuedAgain = false
             handler.again()
         }
+    }
+
+    private func runEnd() {
+        // One that is called may add another: all of this turn's are called in this turn.
+        var i = 0
+        while i < endQueue.count {
+            let handler = endQueue[i]
+            i += 1
+            handler.queuedForEnd = false
+            handler.turnEnded()
+        }
+        endQueue.removeAll(keepingCapacity: true)
     }
 }

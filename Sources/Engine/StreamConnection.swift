@@ -22,7 +22,7 @@ open class StreamConnection: EventHandler {
     public final var peerFinished = false
     private final var output: Buffer?
     private final var mayWrite = true
-    private final let buffers: BufferPool
+    public final let buffers: BufferPool
 
     public init(loop: EventLoop, buffers: BufferPool) {
         self.loop = loop
@@ -31,6 +31,18 @@ open class StreamConnection: EventHandler {
 
     /// Starts watching `descriptor`. False if the kernel refuses.
     public final func attach(_ descriptor: Int32) -> Bool { loop.add(self, descriptor: descriptor) }
+
+    /// Takes the socket of another handler of this loop, with its TLS and what waits to be sent.
+    public final func take(over other: StreamConnection) {
+        loop.hand(other, to: self)
+        tls = other.tls
+        mayRead = other.mayRead
+        peerFinished = other.peerFinished
+        mayWrite = other.mayWrite
+        output = other.output
+        other.tls = nil
+        other.output = nil
+    }
 
     // MARK: Events
 
@@ -131,6 +143,15 @@ open class StreamConnection: EventHandler {
             buffers.give(output)
             self.output = nil
         }
+        return true
+    }
+
+    /// Sends from `buffer` as far as the socket takes it; the rest stays there. For owners that
+    /// keep their own output. False if the connection is broken.
+    public final func drain(_ buffer: Buffer) -> Bool {
+        guard mayWrite, !buffer.isEmpty else { return true }
+        guard let sent = write(buffer.readable) else { return false }
+        buffer.consume(sent)
         return true
     }
 

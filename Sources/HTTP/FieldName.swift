@@ -158,6 +158,11 @@ public struct FieldNameSet: Sendable {
 
     public init(_ names: [FieldName]) { bits = names.reduce(0) { $0 | 1 << UInt64($1.rawValue) } }
 
+    private init(bits: UInt64) { self.bits = bits }
+
+    /// The names of both.
+    public func union(_ other: FieldNameSet) -> FieldNameSet { FieldNameSet(bits: bits | other.bits) }
+
     @inline(__always)
     func contains(_ name: FieldName) -> Bool { bits >> UInt64(name.rawValue) & 1 == 1 }
 }

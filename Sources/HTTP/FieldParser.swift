@@ -60,15 +60,17 @@ enum FieldParser {
     }
 
     /// Offset of the first byte that is no token character, or the count. Eight letters or dashes at a time.
+    ///
+    /// - Parameter isLower: capitals are no token characters either, as in HTTP/2 (RFC 9113 section 8.2).
     @inline(__always)
-    private static func endOfName(_ bytes: Bytes) -> Int {
+    static func endOfName(_ bytes: Bytes, isLower: Bool = false) -> Int {
         var i = 0
         let count = bytes.count
         let ones: UInt64 = 0x0101_0101_0101_0101
         let highs: UInt64 = 0x8080_8080_8080_8080
         while i + 8 <= count {
             let word = bytes.load64(i)
-            let lower = word | ones &* 0x20
+            let lower = isLower ? word : word | ones &* 0x20
             let fromA = (lower | highs) &- ones &* 0x61
             let toZ = (ones &* 0x7A | highs) &- (lower & ~highs)
             let dash = word ^ ones &* 0x2D
@@ -79,16 +81,21 @@ enum FieldParser {
                 continue
             }
             i += (~good & highs).trailingZeroBitCount >> 3
-            guard ASCII.isToken(bytes[i]) else { return i }
+            guard isNameByte(bytes[i], isLower) else { return i }
             i += 1
         }
-        while i < count, ASCII.isToken(bytes[i]) { i += 1 }
+        while i < count, isNameByte(bytes[i], isLower) { i += 1 }
         return i
+    }
+
+    @inline(__always)
+    private static func isNameByte(_ byte: UInt8, _ isLower: Bool) -> Bool {
+        ASCII.isToken(byte) && !(isLower && byte &- 0x41 < 26)
     }
 
     /// Offset of the first control character other than HTAB, or the count. Eight bytes at a time.
     @inline(__always)
-    private static func endOfValue(_ bytes: Bytes, from start: Int) -> Int {
+    static func endOfValue(_ bytes: Bytes, from start: Int) -> Int {
         var i = start
         let count = bytes.count
         let ones: UInt64 = 0x0101_0101_0101_0101
@@ -114,6 +121,20 @@ enum FieldParser {
         }
         return count
     }
+
+    /// Whether `name` may name a field in HTTP/2 (RFC 9113 section 8.2.1): a token without capitals.
+    static func isLowerName(_ name: Bytes) -> Bool {
+        name.count > 0 && name.count <= 0xFFFF && endOfName(name, isLower: true) == name.count
+    }
+
+    /// Whether `value` may stand where no line end and no trimming sets it apart: no control characters but
+    /// HTAB, no blank at either end (RFC 9113 section 8.2.1).
+    static func isCleanValue(_ value: Bytes) -> Bool {
+        guard value.count > 0 else { return true }
+        return !isBlank(value[0]) && !isBlank(value[value.count - 1]) && endOfValue(value, from: 0) == value.count
+    }
+
+    private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
 
     /// Reads the comma-separated tokens of a `Connection` field.
     static func connectionOptions(_ value: Bytes) -> ConnectionOptions? {

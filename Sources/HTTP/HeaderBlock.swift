@@ -9,7 +9,8 @@ public struct Field: Sendable {
     var valueCount: Int32
     var nameCount: UInt16
     public var id: FieldName
-    /// Bit 0: in the side buffer rather than the read buffer. Bit 1: removed.
+    /// Bit 0: in the side buffer rather than the read buffer. Bit 1: removed. Bit 2: never to be indexed
+    /// (RFC 7541 section 6.2.3).
     var flags: UInt8
 }
 
@@ -96,6 +97,21 @@ public final class HeaderBlock {
                 valueCount: Int32(valueCount), nameCount: UInt16(nameCount), id: id, flags: 0))
     }
 
+    /// Adds a field of an HTTP/2 header block, whose text lies in the buffer that was read to.
+    func appendDecoded(_ entry: FieldList.Entry) {
+        append(
+            Field(
+                nameOffset: entry.offset, valueOffset: entry.offset + entry.nameLength,
+                valueCount: entry.valueLength, nameCount: UInt16(truncatingIfNeeded: entry.nameLength), id: entry.id,
+                flags: entry.isNeverIndexed ? 4 : 0))
+    }
+
+    /// Points a parsed field's value at another place of the read buffer.
+    func moveValue(_ index: Int, to range: Range<Int>) {
+        fields[index].valueOffset = Int32(range.lowerBound)
+        fields[index].valueCount = Int32(range.count)
+    }
+
     /// Reads from `source` the fields parsed next.
     func lend(_ source: Buffer) { self.source = source }
 
@@ -104,7 +120,7 @@ public final class HeaderBlock {
         guard count > 0 else { return }
         count -= 1
         let last = fields[count]
-        add(id: last.id, name(last), value(last))
+        add(id: last.id, name(last), value(last), flags: last.flags & 4)
     }
 
     // MARK: Reading
@@ -186,7 +202,8 @@ public final class HeaderBlock {
         key.text.withBytes { add(id: key.id, $0, value) }
     }
 
-    private func add(id: FieldName, _ name: Bytes, _ value: Bytes) {
+    /// - Parameter flags: those of `Field` beside the one that names the buffer.
+    func add(id: FieldName, _ name: Bytes, _ value: Bytes, flags: UInt8 = 0) {
         // A view of our own edits must survive the buffer's growth.
         let side = edits ?? Buffer(capacity: 512)
         edits = side
@@ -195,13 +212,13 @@ public final class HeaderBlock {
             let name = name.array
             let value = value.array
             side.reserve(name.count + value.count)
-            name.withBytes { name in value.withBytes { store(side, id: id, name, $0) } }
+            name.withBytes { name in value.withBytes { store(side, id: id, name, $0, flags) } }
         } else {
-            store(side, id: id, name, value)
+            store(side, id: id, name, value, flags)
         }
     }
 
-    private func store(_ side: Buffer, id: FieldName, _ name: Bytes, _ value: Bytes) {
+    private func store(_ side: Buffer, id: FieldName, _ name: Bytes, _ value: Bytes, _ flags: UInt8) {
         let nameOffset = side.end
         side.append(name)
         let valueOffset = side.end
@@ -209,7 +226,7 @@ public final class HeaderBlock {
         append(
             Field(
                 nameOffset: Int32(nameOffset), valueOffset: Int32(valueOffset),
-                valueCount: Int32(value.count), nameCount: UInt16(name.count), id: id, flags: 1))
+                valueCount: Int32(value.count), nameCount: UInt16(name.count), id: id, flags: 1 | flags))
     }
 
     /// Replaces all fields of that name by one, at the end.
@@ -240,6 +257,23 @@ public final class HeaderBlock {
             out.appendField(
                 holder.bytes(at: Int(field.nameOffset), count: Int(field.nameCount)),
                 holder.bytes(at: Int(field.valueOffset), count: Int(field.valueCount)))
+        }
+    }
+    /// Encodes each field that is left and not in `skipped` for HTTP/2, names in lower case.
+    ///
+    /// What its sender wanted kept out of compression tables stays out of them.
+    public func encode(to out: Buffer, except skipped: FieldNameSet = FieldNameSet([])) {
+        guard count > 0 else { return }
+        let source = source
+        let edits = edits
+        for index in 0..<count {
+            let field = fields[index]
+            if field.flags & 2 != 0 || skipped.contains(field.id) { continue }
+            guard let holder = field.flags & 1 != 0 ? edits : source else { continue }
+            HPACKEncoder.field(
+                id: field.id, name: holder.bytes(at: Int(field.nameOffset), count: Int(field.nameCount)),
+                value: holder.bytes(at: Int(field.valueOffset), count: Int(field.valueCount)),
+                neverIndexed: field.flags & 4 != 0, to: out)
         }
     }
 }

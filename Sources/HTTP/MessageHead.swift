@@ -122,6 +122,16 @@ public enum Method: UInt8, Sendable {
         }
     }
 
+    /// Bytes of the longest method that is taken.
+    static let countMax = 64
+
+    static func isValid(_ method: Bytes) -> Bool {
+        method.count > 0 && method.count <= countMax && FieldParser.endOfName(method) == method.count
+    }
+
+    /// Never forwarded: a tunnel to anywhere, and an echo of what the proxy added.
+    var isRefused: Bool { self == .connect || self == .trace }
+
     /// RFC 9110 section 9.2.2: sending it twice means the same as once.
     public var isIdempotent: Bool {
         switch self {
@@ -150,18 +160,24 @@ public final class RequestHead {
     var targetRange = 0..<0
     var hostRange = 0..<0
     var hostFromTarget = false
-    /// 0 or 1.
+    /// 1 or 2: the protocol the head came in.
+    public internal(set) var httpVersion = 1
+    /// 0 or 1; 1 for HTTP/2, whose messages mean what those of HTTP/1.1 mean.
     public internal(set) var minorVersion = 1
     public let headers = HeaderBlock()
     public internal(set) var framing = BodyFraming.none
     public internal(set) var connection: ConnectionOptions = []
     public internal(set) var expectsContinue = false
-    /// Asks for a WebSocket (`Upgrade: websocket` named in `Connection`).
+    /// HTTP/2: `:scheme` was https.
+    public internal(set) var saysHTTPS = false
+    /// Asks for a WebSocket: `Upgrade: websocket` named in `Connection`, or CONNECT with `:protocol` websocket
+    /// (RFC 8441), whose method reads as GET.
     public internal(set) var wantsWebSocket = false
     /// The client reads trailers (`TE: trailers`).
     public internal(set) var acceptsTrailers = false
     /// Bytes of the head on the wire.
     public internal(set) var wireCount = 0
+    var ownText = HeadText()
 
     public init() {}
 
@@ -173,6 +189,8 @@ public final class RequestHead {
         targetRange = 0..<0
         hostRange = 0..<0
         hostFromTarget = false
+        httpVersion = 1
+        saysHTTPS = false
         minorVersion = 1
         framing = .none
         connection = []
@@ -185,10 +203,18 @@ public final class RequestHead {
     /// Lets go of the buffer.
     public func clear() {
         source = nil
+        ownText.trim()
         headers.reset(source: nil)
         methodRange = 0..<0
         targetRange = 0..<0
         hostRange = 0..<0
+    }
+
+    /// Takes an `Expect` field; false: an expectation that nobody here can meet.
+    func expect(_ value: Bytes) -> Bool {
+        guard value.equalsIgnoringCase("100-continue") else { return false }
+        expectsContinue = true
+        return true
     }
 
     private func slice(_ range: Range<Int>) -> Bytes {
@@ -215,11 +241,14 @@ public final class ResponseHead {
     public internal(set) var source: Buffer?
     public internal(set) var status = 0
     var reasonRange = 0..<0
+    /// 1 or 2: the protocol the head came in.
+    public internal(set) var httpVersion = 1
     public internal(set) var minorVersion = 1
     public let headers = HeaderBlock()
     public internal(set) var framing = BodyFraming.none
     public internal(set) var connection: ConnectionOptions = []
     public internal(set) var wireCount = 0
+    var ownText = HeadText()
 
     public init() {}
 
@@ -228,6 +257,7 @@ public final class ResponseHead {
         headers.reset(source: source)
         status = 0
         reasonRange = 0..<0
+        httpVersion = 1
         minorVersion = 1
         framing = .none
         connection = []
@@ -236,6 +266,7 @@ public final class ResponseHead {
 
     public func clear() {
         source = nil
+        ownText.trim()
         headers.reset(source: nil)
         reasonRange = 0..<0
     }

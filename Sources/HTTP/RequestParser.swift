@@ -90,14 +90,14 @@ public struct RequestParser {
         head.reset(buffer)
         var i = 0
         while i < bytes.count, ASCII.isToken(bytes[i]) { i += 1 }
-        guard i <= 64 else { return .failed(.badMethod) }
+        guard i <= Method.countMax else { return .failed(.badMethod) }
         guard i < bytes.count else { return .incomplete }
         guard i > 0, bytes[i] == 0x20 else { return .failed(i == 0 && bytes[0] == 0x0A ? .badLineEnd : .badMethod) }
         head.methodRange = at..<(at + i)
         head.method = Method(bytes[0..<i])
         let targetStart = i + 1
         i = targetStart
-        while i < bytes.count, isTargetByte(bytes[i]) { i += 1 }
+        while i < bytes.count, TargetSyntax.isByte(bytes[i]) { i += 1 }
         guard i - targetStart <= limits.line else { return .failed(.lineTooLong) }
         guard i < bytes.count else { return .incomplete }
         guard bytes[i] == 0x20, i > targetStart else {
@@ -130,11 +130,6 @@ public struct RequestParser {
         return version.count == 8 || version[8] == 0x0D ? .badVersion : .malformedRequestLine
     }
 
-    /// Visible bytes but `#`: a fragment never travels (RFC 9112 section 3.2). Bytes past 0x7F are
-    /// passed, as the gateways people migrate from do.
-    @inline(__always)
-    private func isTargetByte(_ byte: UInt8) -> Bool { byte > 0x20 && byte != 0x7F && byte != 0x23 }
-
     // MARK: 2. Field lines
 
     @inline(__always)
@@ -149,10 +144,7 @@ public struct RequestParser {
             }
             head.connection.formUnion(options)
         case .expect:
-            guard head.headers.value(head.headers.count - 1).equalsIgnoringCase("100-continue") else {
-                return .badExpectation
-            }
-            head.expectsContinue = true
+            guard head.expect(head.headers.value(head.headers.count - 1)) else { return .badExpectation }
         case .te:
             if FieldParser.list(head.headers.value(head.headers.count - 1), contains: "trailers") {
                 head.acceptsTrailers = true
@@ -180,7 +172,7 @@ public struct RequestParser {
     /// Brings every form of target (RFC 9112 section 3.2) to origin form.
     private func target(_ head: RequestHead) -> RequestFault? {
         let target = head.target
-        if head.method == .connect || head.method == .trace { return .methodNotAllowed }
+        if head.method.isRefused { return .methodNotAllowed }
         if target[0] == 0x2F { return nil }
         if target == "*" { return head.method == .options ? nil : .badTarget }
         let scheme: Int
@@ -242,6 +234,22 @@ public struct RequestParser {
         guard lengths == 1, let length = head.headers.first(.contentLength)?.decimal() else { return .badContentLength }
         head.framing = length == 0 ? .none : .length(length)
         return nil
+    }
+}
+
+/// What may stand in a request target, in HTTP/1 and in `:path`.
+enum TargetSyntax {
+    /// Visible bytes but `#`: a fragment never travels (RFC 9112 section 3.2). Bytes past 0x7F are
+    /// passed, as the gateways people migrate from do.
+    @inline(__always)
+    static func isByte(_ byte: UInt8) -> Bool { byte > 0x20 && byte != 0x7F && byte != 0x23 }
+
+    /// Whether `target` is in origin form, or `*` for OPTIONS, and holds nothing else.
+    static func isOriginForm(_ target: Bytes, _ method: Method) -> Bool {
+        guard target.count > 0, target[0] == 0x2F else { return target == "*" && method == .options }
+        var i = 1
+        while i < target.count, isByte(target[i]) { i += 1 }
+        return i == target.count
     }
 }
 

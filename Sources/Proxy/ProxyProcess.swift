@@ -212,7 +212,7 @@ public final class ProxyProcess: ControlOwner {
     private var retiredLogs: [AccessLog] = []
 
     private func startWorkers(_ first: RunningSnapshot) {
-        let reasons = RequestFault.allCases.map { Bytes($0.name).string }
+        let reasons = RejectReason.names
         for index in 0..<options.workers {
             let mailbox = Mailbox<WorkerMessage>()
             let metrics = WorkerMetrics(reasons: reasons)

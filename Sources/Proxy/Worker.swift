@@ -48,26 +48,33 @@ final class Worker {
     let scratch = Buffer(capacity: 64 * 1024)
     /// For one message and its sending.
     let output = Buffer(capacity: 32 * 1024)
+    /// For one head.
+    let fields = FieldWriter()
+    /// For one read of an HTTP/2 connection and what is done with its frames.
+    let frames = Buffer(capacity: 64 * 1024)
     private(set) var running: RunningSnapshot
     /// Every response is its connection's last.
     private(set) var isDraining = false
     /// Connections without a request are closed at once.
     private(set) var closesIdle = false
     private var idlePatience: IdlePatience?
+    private var drainedAt: Int64 = 0
     private(set) var lane: AccessLog.Lane?
     private var log: AccessLog?
     private var slots: RouteSlots
     private let board: HealthBoard
     private let reports: Mailbox<WorkerReport>
     private var acceptors: [Acceptor] = []
-    private var clients: [ObjectIdentifier: ClientConnection] = [:]
+    /// Everything that is no HTTP.
+    private(set) lazy var streams = StreamPlane(worker: self)
+    private var clients: [ObjectIdentifier: ClientTransport] = [:]
     private var spare: [Exchange] = []
     private var clusters: [WorkerCluster?] = []
     private var clustersByID: [ID: WorkerCluster] = [:]
     private var endpoints: [EndpointList]
     private var idState: (UInt64, UInt64)
     private var entities: LogFragments
-    private let dateLine = Buffer(capacity: 64)
+    private let dateText = Buffer(capacity: 64)
     private var dateSecond: Int64 = -1
 
     private static let spareMax = 1024
@@ -133,6 +140,7 @@ final class Worker {
             for removed in clustersByID.values { removed.dropAll() }
         }
         clustersByID = kept
+        streams.adopt(next)
         metrics.count(.snapshots)
         reports.send(.adopted(worker: index, revision: next.snapshot.revision))
     }
@@ -150,11 +158,8 @@ final class Worker {
             for socket in sockets { Socket.close(socket.descriptor) }
             return
         }
-        for socket in sockets {
-            guard socket.kind == .http else {
-                Socket.close(socket.descriptor)
-                continue
-            }
+        streams.listen(sockets.filter { $0.kind == .stream })
+        for socket in sockets where socket.kind == .http {
             let address = socket.address
             let port = socket.port
             let acceptor = Acceptor(loop: loop, listener: socket.descriptor) { [unowned self] descriptor, peer in
@@ -172,15 +177,35 @@ final class Worker {
             return Socket.close(descriptor)
         }
         metrics.count(.accepted)
-        let client = ClientConnection(worker: self, listener: listener, peer: peer)
-        clients[ObjectIdentifier(client)] = client
-        client.start(descriptor, server: listener.tls)
+        if let server = listener.tls {
+            let arrival = Arrival(worker: self, listener: listener, peer: peer)
+            clients[ObjectIdentifier(arrival)] = arrival
+            arrival.start(descriptor, server: server)
+        } else {
+            let client = ClientConnection(worker: self, listener: listener, peer: peer)
+            clients[ObjectIdentifier(client)] = client
+            client.start(descriptor)
+        }
     }
 
-    func clientClosed(_ client: ClientConnection) {
+    /// A connection goes on in the hands of another handler.
+    func clientContinues(_ client: ClientTransport, as next: ClientTransport) {
+        clients[ObjectIdentifier(client)] = nil
+        clients[ObjectIdentifier(next)] = next
+        if isDraining { next.drain() }
+    }
+
+    func clientClosed(_ client: ClientTransport) {
         guard clients.removeValue(forKey: ObjectIdentifier(client)) != nil else { return }
         metrics.count(.closed)
-        if isDraining, clients.isEmpty { reports.send(.drained(worker: index)) }
+        reportIfDrained()
+    }
+
+    /// The last stream session is over.
+    func streamsIdle() { reportIfDrained() }
+
+    private func reportIfDrained() {
+        if isDraining, clients.isEmpty, streams.isIdle { reports.send(.drained(worker: index)) }
     }
 
     // MARK: Draining
@@ -197,18 +222,22 @@ final class Worker {
             acceptor.close()
         }
         acceptors = []
+        streams.drain()
+        drainedAt = loop.now
         for cluster in clustersByID.values { cluster.dropAll() }
         // A client may have sent its next request before it could know: an idle connection gets its
         // answer, with `Connection: close`, until this patience ends.
         let patience = IdlePatience { [unowned self] in self.closeIdle() }
         idlePatience = patience
         loop.setDeadline(patience, loop.now + Int64(max(1, idle)))
-        if clients.isEmpty { reports.send(.drained(worker: index)) }
+        for client in Array(clients.values) { client.drain() }
+        reportIfDrained()
     }
 
     private func closeIdle() {
         closesIdle = true
-        for client in Array(clients.values) where client.isIdle { client.close(linger: false) }
+        for client in Array(clients.values) where client.isIdle { client.closeIdle() }
+        streams.closeIdle(since: drainedAt)
     }
 
     // MARK: For exchanges
@@ -253,17 +282,15 @@ final class Worker {
         out.append(hex: b, digits: 16)
     }
 
-    /// `Date: … CRLF` (IMF-fixdate, RFC 9110 section 5.6.7), made anew each second.
-    func writeDate(to out: Buffer) {
+    /// The value of `Date` (IMF-fixdate, RFC 9110 section 5.6.7), made anew each second.
+    var date: Bytes {
         let second = loop.wallNanoseconds / 1_000_000_000
         if second != dateSecond {
             dateSecond = second
-            dateLine.clear()
-            dateLine.append("Date: ")
-            dateLine.append(HTTPDate.text(second))
-            dateLine.append("\r\n")
+            dateText.clear()
+            dateText.append(HTTPDate.text(second))
         }
-        out.append(dateLine.readable)
+        return dateText.readable
     }
 
     /// The series of a route. A request of a snapshot that was replaced meanwhile is found by its names.
@@ -274,7 +301,8 @@ final class Worker {
                 names.route.withBytes { metrics.slot(service: service, route: $0) }
             }
         }
-        return slots.slot(route, metrics) { Self.labels(of: route, in: snapshot.snapshot) }
+        let isStream = !running.snapshot.routes[route].protocols.isDisjoint(with: .anyStream)
+        return slots.slot(route, metrics, isStream: isStream) { Self.labels(of: route, in: snapshot.snapshot) }
     }
 
     private static func labels(of route: Int, in snapshot: Snapshot) -> (service: String, route: String) {

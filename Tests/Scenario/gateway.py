@@ -91,6 +91,8 @@ class Gateway:
         self.port = self._port(r"  http  +http://127\.0\.0\.1:(\d+)", text)
         self.https_port = self._port(r"  https +https://127\.0\.0\.1:(\d+)", text)
         self.status_port = self._port(r"  status +http://127\.0\.0\.1:(\d+)", text)
+        # Ports of the --stream listeners, in the order of the flags.
+        self.stream_ports = [int(p) for p in re.findall(r"^  (?:tcp|tls|udp) +\w+://\S+?:(\d+)", text, re.MULTILINE)]
 
     @staticmethod
     def _port(pattern, text) -> int:
@@ -124,6 +126,16 @@ class Gateway:
     @property
     def proxy(self) -> int:
         return eventually("one proxy process", self.proxies)[-1]
+
+    def descriptors(self, kind="socket") -> int:
+        """Open descriptors of the proxy that are sockets (or `pipe`s)."""
+        found = 0
+        for entry in os.scandir(f"/proc/{self.proxy}/fd"):
+            try:
+                found += os.readlink(entry.path).startswith(kind + ":")
+            except OSError:
+                pass
+        return found
 
     def resident(self) -> int:
         """Resident bytes of the proxy."""
@@ -184,3 +196,7 @@ class Gateway:
                 if all(have.get(k) == v for k, v in labels.items()):
                     total += float(found[3])
         return total
+
+
+if os.environ.get("SCENARIO_PROXY") == "haproxy":
+    from reference import Haproxy as Gateway  # noqa: F811

@@ -293,7 +293,7 @@ for name, line in [
     ("a TLS hello", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
 ]:
     reject("T-07", name, raw(line) + b"\r\nHost: a.example\r\n\r\n", {400, 405, 505})
-reject("T-07", "the HTTP/2 preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", {400, 405, 426, 505})
+reject("T-07", "all but the last of HTTP/2's preface", b"PRI * HTTP/2.0\r\n\r\nSX\r\n\r\n", {400, 405, 426, 505})
 reject("T-07", "a field line where the request line should be", b"Host: a.example\r\n\r\n")
 reject("T-07", "three empty lines before the request", b"\r\n\r\n\r\n" + request())
 forward("T-07", "one empty line before the request is read over", b"\r\n" + request(), Seen())

@@ -101,5 +101,14 @@ public final class TLSSession {
         return unsafe Bytes(unsafeBase: UnsafeRawPointer(constant), count: strlen(constant))
     }
 
+    /// Both sides speak HTTP/2 on this connection (ALPN `h2`).
+    public var agreedHTTP2: Bool {
+        var name: UnsafePointer<UInt8>?
+        var count: UInt32 = 0
+        unsafe SSL_get0_alpn_selected(ssl, &name, &count)
+        guard let name = unsafe name, count == 2 else { return false }
+        return unsafe name[0] == 0x68 && name[1] == 0x32
+    }
+
     public var wasResumed: Bool { unsafe SSL_session_reused(ssl) == 1 }
 }

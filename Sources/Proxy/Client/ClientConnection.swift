@@ -8,30 +8,29 @@ import Telemetry
 
 /// The downstream side. It reads heads, hands each to an exchange, and closes as RFC 9112 section 9.6
 /// asks: finish sending, then read on for a while, so that the peer sees our last words.
-final class ClientConnection: StreamConnection {
-    let worker: Worker
-    let listener: RunningListener
-    let peer: SocketAddress
-    /// The peer's address as text, for every request's forwarding fields.
-    let peerText: [UInt8]
+final class ClientConnection: ClientTransport {
     private var phase = Phase.idle
     /// Bytes read and not yet consumed. While an exchange runs it also holds the request's head.
     private(set) var input: Buffer?
     /// Continues the input once a body is longer than what came with its head.
-    private var overflow: Buffer?
+    var overflow: Buffer?
     private var parser = RequestParser()
     private(set) var exchange: Exchange?
     private var requests = 0
     private var discarded = 0
-    private var tunnelPeer: UpstreamConnection?
-    private var tunnelIdle: Int64 = 0
+    private var tunnel: Tunnel?
+    /// What is left of a body with a length, of the request that is in progress.
+    var bodyLeft = 0
+    var bodyDecoder = ChunkedDecoder()
+    /// A part of the answer stands in the worker's output and has not been sent.
+    var isHeld = false
+    /// Bytes of the head among them.
+    var heldHead = 0
+    var sendsChunks = false
     /// What the kernel held for the client when its time was up last; nil: it took something since.
     private var heldOutput: Int?
-    /// TLS server name as sent, for routing.
-    private(set) var serverName: [UInt8] = []
 
     private enum Phase {
-        case handshake
         /// Between requests, nothing read yet.
         case idle
         case head
@@ -51,39 +50,30 @@ final class ClientConnection: StreamConnection {
     /// Bytes of answers that may wait for the client before its next request is looked at.
     static let pipelinedOutputMax = 64 * 1024
 
-    init(worker: Worker, listener: RunningListener, peer: SocketAddress) {
-        self.worker = worker
-        self.listener = listener
-        self.peer = peer
-        peerText = Array(peer.address.description.utf8)
-        super.init(loop: worker.loop, buffers: worker.buffers)
-    }
-
-    var isTLS: Bool { tls != nil }
-
     /// Whether no request is in progress: a draining worker may close it at once.
-    var isIdle: Bool {
+    override var isIdle: Bool {
         switch phase {
         case .idle: true
         default: false
         }
     }
 
+    override func closeIdle() { close(linger: false) }
+
     /// Begins serving on an accepted socket.
-    func start(_ descriptor: Int32, server: TLSServer?) {
+    func start(_ descriptor: Int32) {
         guard attach(descriptor) else {
             Socket.close(descriptor)
             worker.clientClosed(self)
             return
         }
-        if let server {
-            guard let session = server.session(descriptor) else { return abort() }
-            tls = session
-            phase = .handshake
-            loop.setDeadline(self, loop.now + Int64(worker.running.settings.tlsHandshakeTimeout))
-        } else {
-            loop.setDeadline(self, loop.now + Int64(worker.running.settings.headTimeout))
-        }
+        loop.setDeadline(self, loop.now + Int64(worker.running.settings.headTimeout))
+    }
+
+    /// Begins serving on a connection that another handler prepared.
+    func begin() {
+        loop.setDeadline(self, loop.now + Int64(worker.running.settings.headTimeout))
+        readHead()
     }
 
     // MARK: Events
@@ -98,7 +88,7 @@ final class ClientConnection: StreamConnection {
         if !events.isDisjoint(with: [.failed, .hungUp]) {
             switch phase {
             case .exchange, .tunnel, .closing, .lingering: return abort()
-            case .handshake, .idle, .head, .closed: break
+            case .idle, .head, .closed: break
             }
         }
         advance()
@@ -108,11 +98,10 @@ final class ClientConnection: StreamConnection {
 
     private func advance() {
         switch phase {
-        case .handshake: handshake()
         case .idle, .head: readHead()
         case .exchange: if mayRead { exchange?.clientReadable() }
         case .lingering: discard()
-        case .tunnel: pumpTunnel()
+        case .tunnel: tunnel?.clientReadable()
         case .closing, .closed: break
         }
     }
@@ -121,9 +110,9 @@ final class ClientConnection: StreamConnection {
         switch phase {
         case .closing(let linger): finish(linger: linger)
         case .exchange: exchange?.clientWritable()
-        case .tunnel: tunnelPeer?.clientDrained()
+        case .tunnel: tunnel?.clientWritable()
         case .idle: loop.setDeadline(self, loop.now + Int64(worker.running.settings.idleTimeout))
-        case .handshake, .head, .lingering, .closed: break
+        case .head, .lingering, .closed: break
         }
     }
 
@@ -133,23 +122,7 @@ final class ClientConnection: StreamConnection {
         switch phase {
         case .idle, .exchange, .closing:
             loop.setDeadline(self, loop.now + Int64(worker.running.settings.bodyTimeout))
-        case .handshake, .head, .lingering, .tunnel, .closed: break
-        }
-    }
-
-    private func handshake() {
-        guard let tls else { return }
-        switch tls.handshake() {
-        case .bytes:
-            mayRead = true
-            phase = .idle
-            if let name = tls.serverName { serverName = Array(name.utf8) }
-            loop.setDeadline(self, loop.now + Int64(worker.running.settings.headTimeout))
-            readHead()
-        case .wantsRead, .wantsWrite: break
-        case .closed, .failed:
-            worker.metrics.count(.tlsHandshakeFailures)
-            abort()
+        case .head, .lingering, .tunnel, .closed: break
         }
     }
 
@@ -159,19 +132,39 @@ final class ClientConnection: StreamConnection {
         // Who pipelines must also read: answers do not pile up here.
         guard pendingOutput < Self.pipelinedOutputMax else { return }
         while true {
-            if let input, !input.isEmpty, parseHead(input) { return }
+            if let input, !input.isEmpty {
+                if requests == 0, case .idle = phase, let verdict = speaksHTTP2(input) {
+                    if verdict { return }
+                } else if parseHead(input) {
+                    return
+                }
+            }
             guard mayRead else { return rest() }
             let buffer = input ?? takeInput()
             if buffer.free < 512 { buffer.reserve(4096) }
             switch receive(into: buffer, limit: buffer.free) {
-            case .bytes:
-                if case .idle = phase { headBegan() }
+            case .bytes: continue
             case .wouldBlock: return rest()
             // A client may finish sending before it has read its answers.
             case .ended: return pendingOutput > 0 ? close(linger: false) : abort()
             case .failed: return abort()
             }
         }
+    }
+
+    /// Whether the first bytes are HTTP/2's preface (RFC 9113 section 3.3): true: it goes on as such;
+    /// false: more must come before it is known; nil: no.
+    private func speaksHTTP2(_ input: Buffer) -> Bool? {
+        let preface = Bytes(HTTP2Link.preface)
+        let n = min(input.count, preface.count)
+        guard input.readable.prefix(n) == preface.prefix(n) else { return nil }
+        guard n == preface.count else { return false }
+        self.input = nil
+        phase = .closed
+        let next = HTTP2ClientConnection(continuing: self)
+        next.begin(early: input.readable)
+        worker.buffers.give(input)
+        return true
     }
 
     private func takeInput() -> Buffer {
@@ -208,6 +201,7 @@ final class ClientConnection: StreamConnection {
             return false
         case .complete(let bodyAt):
             input.consume(bodyAt - input.start)
+            if case .length(let n) = exchange.request.framing { bodyLeft = n }
             requests += 1
             phase = .exchange
             loop.setDeadline(self, .max)
@@ -227,28 +221,20 @@ final class ClientConnection: StreamConnection {
 
     private var hasInput: Bool { !((overflow ?? input)?.isEmpty ?? true) || mayRead }
 
-    // MARK: Request bodies, for the exchange
+    // MARK: Tunnels
 
-    /// The buffer whose readable bytes come next in the request's body.
-    var bodyBuffer: Buffer? { overflow ?? input }
+    var isTunnel: Bool { tunnel != nil }
 
-    /// Reads more of the body. The head's buffer is left as it is.
-    func receiveBody() -> ReadResult {
-        let buffer: Buffer
-        if let overflow {
-            buffer = overflow
-        } else {
-            buffer = worker.buffers.take()
-            if let input {
-                buffer.append(input.readable)
-                input.consume(input.count)
-            }
-            overflow = buffer
-        }
-        if buffer.isEmpty { buffer.clear() } else if buffer.free < 1024 { buffer.compact() }
-        // Whoever asks has taken all data: what is left is a part of a line, which decoders bound.
-        if buffer.free < 1024 { buffer.reserve(Buffer.standardCapacity) }
-        return receive(into: buffer, limit: buffer.free)
+    func becomeTunnel(_ tunnel: Tunnel) {
+        phase = .tunnel
+        self.tunnel = tunnel
+        exchange = nil
+    }
+
+    func giveInput() {
+        for buffer in [input, overflow] { if let buffer { worker.buffers.give(buffer) } }
+        input = nil
+        overflow = nil
     }
 
     // MARK: The end of an exchange
@@ -256,6 +242,9 @@ final class ClientConnection: StreamConnection {
     /// The response is complete. `keep`: the connection goes on to its next request.
     func exchangeFinished(keep: Bool, linger: Bool) {
         exchange = nil
+        tunnel = nil
+        bodyLeft = 0
+        bodyDecoder = ChunkedDecoder()
         if let overflow {
             if let input { worker.buffers.give(input) }
             input = overflow
@@ -313,11 +302,11 @@ final class ClientConnection: StreamConnection {
             self.exchange = nil
             exchange.clientGone()
         }
-        tunnelPeer?.abortTunnel()
-        tunnelPeer = nil
-        for buffer in [input, overflow] { if let buffer { worker.buffers.give(buffer) } }
-        input = nil
-        overflow = nil
+        if let tunnel {
+            self.tunnel = nil
+            tunnel.clientGone()
+        }
+        giveInput()
         closeStream()
         worker.clientClosed(self)
     }
@@ -336,7 +325,8 @@ final class ClientConnection: StreamConnection {
     override func timedOut() {
         if isStillReading() { return }
         switch phase {
-        case .handshake, .idle, .closing, .lingering, .tunnel: abort()
+        case .idle, .closing, .lingering: abort()
+        case .tunnel: tunnel?.timedOut()
         case .head:
             if let exchange, let input, !input.isEmpty {
                 phase = .exchange
@@ -347,59 +337,5 @@ final class ClientConnection: StreamConnection {
         case .exchange: exchange?.clientTimedOut()
         case .closed: break
         }
-    }
-
-    // MARK: Tunnels
-
-    /// The exchange is over before anything is sent here that could fail: nobody may end it twice.
-    /// - Parameter idle: milliseconds without a byte in either direction that end it.
-    func beginTunnel(_ upstream: UpstreamConnection, idle: Int) {
-        phase = .tunnel
-        tunnelPeer = upstream
-        tunnelIdle = Int64(idle)
-        exchange = nil
-        touchTunnel()
-    }
-
-    /// Sends what came early on its way; both sides are tunnels now.
-    func startTunnel() {
-        guard let upstream = tunnelPeer else { return }
-        if let early = overflow ?? input, !early.isEmpty {
-            guard upstream.send(early.readable) else { return abort() }
-            early.consume(early.count)
-        }
-        for buffer in [input, overflow] { if let buffer { worker.buffers.give(buffer) } }
-        input = nil
-        overflow = nil
-        if mayRead { loop.callAgain(self) }
-    }
-
-    func touchTunnel() { loop.setDeadline(self, loop.now + tunnelIdle) }
-
-    func pumpTunnel() {
-        guard let upstream = tunnelPeer else { return }
-        var budget = Self.readsPerTurn
-        while mayRead, upstream.pendingOutput < worker.running.settings.bodyBuffer {
-            budget -= 1
-            if budget == 0 { return loop.callAgain(self) }
-            let scratch = worker.scratch
-            scratch.clear()
-            switch receive(into: scratch, limit: scratch.free) {
-            case .bytes:
-                touchTunnel()
-                guard upstream.send(scratch.readable) else { return abort() }
-            case .wouldBlock: return
-            case .ended:
-                upstream.finishTunnelSending()
-                return
-            case .failed: return abort()
-            }
-        }
-    }
-
-    func tunnelEnded() {
-        guard case .tunnel = phase else { return }
-        tunnelPeer = nil
-        close(linger: false)
     }
 }

@@ -152,12 +152,7 @@ enum ErrorBody {
     private static func write(_ format: ErrorFormat, _ status: Int, _ message: Bytes, _ x: Exchange) {
         x.replyHeaders.set(.contentType, Bytes(format.contentType))
         if format == .grpc {
-            x.replyBody.append(decimal: grpcStatus(status))
-            x.replyHeaders.set(Bytes("grpc-status"), x.replyBody.readable)
-            x.replyBody.clear()
-            percentEncode(message, to: x.replyBody)
-            x.replyHeaders.set(Bytes("grpc-message"), x.replyBody.readable)
-            x.replyBody.clear()
+            setGRPC(grpcStatus(status), message, x)
             return
         }
         format.write(message, requestID: x.requestID.readable, to: x.replyBody)
@@ -177,6 +172,25 @@ enum ErrorBody {
 
     static func isGRPC(_ x: Exchange) -> Bool {
         x.requestHeaders.first(.contentType)?.starts(with: "application/grpc") ?? false
+    }
+
+    /// Turns the reply into one that gRPC clients understand: a status and a message in the head, no
+    /// body ("Trailers-Only").
+    static func completeGRPC(_ x: Exchange) {
+        x.replyBody.clear()
+        x.replyHeaders.set(.contentType, Bytes(ErrorFormat.grpc.contentType))
+        guard x.replyHeaders.index(named: Bytes("grpc-status")) == nil else { return }
+        setGRPC(grpcStatus(x.replyStatus), Bytes(defaultMessage(x.replyStatus)), x)
+    }
+
+    /// Sets the reply's `grpc-status` and `grpc-message`.
+    static func setGRPC(_ status: Int, _ message: Bytes, _ x: Exchange) {
+        let text = Buffer(capacity: 64)
+        text.append(decimal: status)
+        x.replyHeaders.set(Bytes("grpc-status"), text.readable)
+        text.clear()
+        percentEncode(message, to: text)
+        x.replyHeaders.set(Bytes("grpc-message"), text.readable)
     }
 
     /// gRPC's status for one of HTTP's, as Kong maps them; 2 (unknown) for the rest.

@@ -8,18 +8,19 @@ import Telemetry
 
 extension Exchange {
     /// The head is complete.
-    func begin(_ client: ClientConnection) {
+    func begin(_ client: any ClientSide) {
         belongs(to: client)
         keepsClient = request.keepsAlive && !client.isLastRequest
-        takeFraming()
+        requestBodyDone = request.framing == .none
         worker.writeRequestID(to: requestID)
         requestBytes = request.wireCount
         dropNamedFields()
-        identifyClient(client)
-        switch resolve(client) {
+        identifyClient(client.transport)
+        if isGRPC { armCallDeadline() }
+        switch resolve(client.transport) {
         case .matched: enterRoute()
         case .notFound, .badPath: answerUnrouted(404, "no Route matched with those values")
-        case .httpsRequired(let status): answerInsecure(client, status)
+        case .httpsRequired(let status): answerInsecure(status)
         case .http2Required:
             enterRoute(forwards: false)
             setReply(426)
@@ -28,12 +29,14 @@ extension Exchange {
             ErrorBody.write(status: 426, message: Bytes("Please use HTTP2 protocol"), exchange: self)
             sendReply()
         case .notGRPC: answer(415, "Non-gRPC request matched gRPC route")
-        case .grpcsRequired: answer(400, "gRPC request matched gRPCs route")
+        case .grpcsRequired:
+            enterRoute(forwards: false)
+            answerGRPC(1, "gRPC request matched gRPCs route")
         }
     }
 
     /// The head itself is at fault: answer and close. Nothing goes upstream.
-    func reject(_ fault: RequestFault, on client: ClientConnection) {
+    func reject(_ fault: RequestFault, on client: any ClientSide) {
         belongs(to: client)
         keepsClient = false
         requestBodyDone = true
@@ -47,17 +50,6 @@ extension Exchange {
         }
         ErrorBody.writeDefault(status: fault.status, exchange: self)
         sendReply()
-    }
-
-    private func takeFraming() {
-        requestFraming = request.framing
-        switch request.framing {
-        case .none, .untilClose: requestBodyDone = true
-        case .length(let n):
-            requestBodyLeft = n
-            requestBodyDone = false
-        case .chunked: requestBodyDone = false
-        }
     }
 
     /// Fields that `Connection` names are for this hop: gone before anything reads them, so that they
@@ -82,20 +74,20 @@ extension Exchange {
         }
     }
 
-    private func identifyClient(_ client: ClientConnection) {
+    private func identifyClient(_ client: ClientTransport) {
         isPeerTrusted = running.trusts(client.peer.address)
         guard isPeerTrusted else { return IdentityHeaders.strip(requestHeaders) }
         if let real = running.realAddress(requestHeaders, peer: client.peer.address) { clientAddress = real }
     }
 
-    private func resolve(_ client: ClientConnection) -> MatchOutcome {
+    private func resolve(_ client: ClientTransport) -> MatchOutcome {
         let secure =
             client.isTLS
             || isPeerTrusted && requestHeaders.first(.xForwardedProto).map { $0.equalsIgnoringCase("https") } ?? false
         return client.serverName.withBytes { serverName in
             let question = MatchRequest(
                 method: request.methodBytes, host: request.host, target: request.target, serverName: serverName,
-                isTLS: client.isTLS, isSecure: secure, isHTTP2: false, port: client.listener.port)
+                isTLS: client.isTLS, isSecure: secure, isHTTP2: request.httpVersion == 2, port: client.listener.port)
             return running.table.match(question, headers: requestHeaders, into: match)
         }
     }
@@ -138,7 +130,7 @@ extension Exchange {
         answer(status, message)
     }
 
-    private func answerInsecure(_ client: ClientConnection, _ status: Int) {
+    private func answerInsecure(_ status: Int) {
         enterRoute(forwards: false)
         setReply(status)
         if status == 426 {

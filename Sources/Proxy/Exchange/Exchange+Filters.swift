@@ -31,7 +31,7 @@ extension Exchange {
 
     /// Route buffering holds a body back only if it is known to fit; larger ones are streamed.
     private var fitsInMemory: Bool {
-        if case .length(let n) = requestFraming { return n <= running.settings.bodyBuffer }
+        if case .length(let n) = request.framing { return n <= running.settings.bodyBuffer }
         return false
     }
 
@@ -57,26 +57,21 @@ extension Exchange {
     func collectMore() {
         guard let body = requestBody, let client else { return }
         while !requestBodyDone {
-            guard let source = client.bodyBuffer else { return }
-            switch takeBodyPiece(source, into: body) {
-            case .taken: continue
-            case .failed: return failBody(.badChunk)
-            case .needsMore: break
-            }
-            guard body.count <= collectMax else { return failBody(.bodyTooLarge) }
-            guard client.mayRead else {
-                worker.loop.setDeadline(client, worker.loop.now + Int64(running.settings.bodyTimeout))
+            switch client.readBody(worker.scratch.capacity) {
+            case .data(let bytes, let last):
+                body.append(bytes)
+                requestBytes += bytes.count
+                requestBodyDone = last
+                guard body.count <= collectMax else { return failBody(.bodyTooLarge) }
+            case .end: requestBodyDone = true
+            case .wait:
+                client.setDeadline(worker.loop.now + Int64(running.settings.bodyTimeout))
                 return
-            }
-            switch client.receiveBody() {
-            case .bytes: continue
-            case .wouldBlock: continue
-            case .ended, .failed: return client.abort()
+            case .malformed: return failBody(.badChunk)
+            case .broken: return client.abort()
             }
         }
-        worker.loop.setDeadline(client, .max)
-        guard body.count <= collectMax else { return failBody(.bodyTooLarge) }
-        requestFraming = body.isEmpty ? .none : .length(body.count)
+        client.setDeadline(.max)
         collected()
     }
 
@@ -84,34 +79,6 @@ extension Exchange {
         stage = .idle
         if let chain, chain.needsRequestBody { return runFilters() }
         forward()
-    }
-
-    enum BodyPiece { case taken, needsMore, failed }
-
-    /// Moves what `source` holds of the body to `out`.
-    private func takeBodyPiece(_ source: Buffer, into out: Buffer) -> BodyPiece {
-        if case .chunked = request.framing {
-            switch requestDecoder.next(source, trailers: requestTrailers) {
-            case .incomplete: return .needsMore
-            case .failed: return .failed
-            case .end:
-                requestBodyDone = true
-                return .taken
-            case .data(let n):
-                out.append(source.readable.prefix(n))
-                source.consume(n)
-                requestBytes += n
-                return .taken
-            }
-        }
-        let n = min(requestBodyLeft, source.count)
-        guard n > 0 else { return .needsMore }
-        out.append(source.readable.prefix(n))
-        source.consume(n)
-        requestBytes += n
-        requestBodyLeft -= n
-        if requestBodyLeft == 0 { requestBodyDone = true }
-        return .taken
     }
 
     func failBody(_ fault: RequestFault) {
@@ -130,6 +97,6 @@ extension Exchange {
     func continueClient() {
         guard request.expectsContinue, !sentContinue, let client else { return }
         sentContinue = true
-        _ = client.send(Bytes("HTTP/1.1 100 Continue\r\n\r\n"))
+        client.sendContinue()
     }
 }

@@ -14,68 +14,42 @@ extension Exchange {
         stage = .responding
         settleRequestBody()
         if worker.isDraining { keepsClient = false }
+        let isGRPC = isGRPC
+        if isGRPC { ErrorBody.completeGRPC(self) }
         runResponseFilters()
-        let out = worker.output
-        out.clear()
-        out.append("HTTP/1.1 ")
-        out.append(decimal: replyStatus)
-        out.append(0x20)
-        out.append(Reason.phrase(replyStatus))
-        out.append("\r\n")
-        let hasConnection = replyHeaders.contains(.connection)
-        replyHeaders.write(to: out)
-        addedHeaders.write(to: out)
-        if replyStatus != 204 && replyStatus != 304 {
-            out.append("Content-Length: ")
-            out.append(decimal: replyBody.count)
-            out.append("\r\n")
-        }
-        if !hasConnection || !keepsClient {
-            out.append(keepsClient ? "Connection: keep-alive\r\n" : "Connection: close\r\n")
-        }
-        writeReplyHeaders(to: out)
-        out.append("\r\n")
-        responseBytes += out.count
-        if request.method != .head, replyStatus != 204, replyStatus != 304 {
-            responseBodyBytes = replyBody.count
-            responseBytes += replyBody.count
-            out.append(replyBody.readable)
-        }
-        guard client.send(out.readable) else { return client.abort() }
+        let isBodiless = replyStatus == 204 || replyStatus == 304
+        // What gRPC makes of an error stands in grpc-status; the HTTP status of an answer is 200.
+        let fields = client.beginHead(isGRPC ? 200 : replyStatus, .empty)
+        fields.block(replyHeaders)
+        fields.block(addedHeaders)
+        client.writeFraming(isBodiless || isGRPC ? .none : .length(replyBody.count), self)
+        writeReplyHeaders(fields)
+        let ends = replyBody.isEmpty || isBodiless || request.method == .head
+        client.endHead(ends: ends)
+        guard ends || client.sendBody(replyBody.readable, last: true), client.flush(self) else { return client.abort() }
         conclude(aborted: false)
     }
 
-    private func writeReplyHeaders(to out: Buffer) {
-        if !replyHeaders.contains(.date) { worker.writeDate(to: out) }
+    private func writeReplyHeaders(_ fields: FieldWriter) {
+        if !replyHeaders.contains(.date) { fields.field(.date, worker.date) }
         let milliseconds = Int((worker.loop.nowNanoseconds - startedAt) / 1_000_000)
         switch running.settings.headerStyle {
         case .kong:
-            out.append("Server: ")
-            out.append(Product.kongServer)
-            out.append("\r\nX-Kong-Response-Latency: ")
-            out.append(decimal: milliseconds)
-            out.append("\r\nX-Kong-Request-Id: ")
+            fields.field(.server, Product.kongServer)
+            fields.field("X-Kong-Response-Latency", decimal: milliseconds)
+            fields.field("X-Kong-Request-Id", requestID.readable)
         case .seaway:
-            out.append("Server: ")
-            out.append(Product.server)
-            out.append("\r\nX-Seaway-Response-Latency: ")
-            out.append(decimal: milliseconds)
-            out.append("\r\nX-Request-ID: ")
+            fields.field(.server, Product.server)
+            fields.field("X-Seaway-Response-Latency", decimal: milliseconds)
+            fields.field(.xRequestID, requestID.readable)
         case .off: return
         }
-        out.append(requestID.readable)
-        out.append("\r\n")
     }
 
     /// A body that nobody will read: skipped if it is here already, else it costs the connection.
     private func settleRequestBody() {
         guard !requestBodyDone else { return }
-        if case .length = request.framing, !request.expectsContinue, let source = client?.bodyBuffer,
-            source.count >= requestBodyLeft
-        {
-            source.consume(requestBodyLeft)
-            requestBytes += requestBodyLeft
-            requestBodyLeft = 0
+        if !request.expectsContinue, client?.skipBody() == true {
             requestBodyDone = true
             return
         }
@@ -87,6 +61,7 @@ extension Exchange {
         // Given back twice, it would serve two requests at once.
         guard !isOver else { return }
         isOver = true
+        disarmCallDeadline()
         finishAttempt(.none)
         // Before the upstream is let go: the log line reads the response from its buffer.
         account(aborted: aborted)
@@ -145,7 +120,7 @@ extension Exchange {
         record.startedAt = startedWall / 1_000_000
         record.method = request.methodBytes
         record.uri = request.target
-        record.version = request.minorVersion == 1 ? 11 : 10
+        record.version = request.httpVersion == 2 ? 20 : request.minorVersion == 1 ? 11 : 10
         record.host = HostSyntax.name(request.host)
         record.isTLS = isClientTLS
         record.localPort = localPort

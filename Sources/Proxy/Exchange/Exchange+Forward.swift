@@ -33,6 +33,7 @@ extension Exchange {
     }
 
     private func connect(_ pool: UpstreamPool) {
+        if pool.isHTTP2 { return openStream(pool) }
         if let resting = pool.take() {
             upstream = resting
             wasReused = true
@@ -52,6 +53,16 @@ extension Exchange {
         }
     }
 
+    /// A stream of a connection that others use too. While that connects, `upstreamConnected` follows.
+    private func openStream(_ pool: UpstreamPool) {
+        let timeout = running.snapshot.services[service].connectTimeout
+        guard let stream = pool.openStream(for: self, timeout: timeout) else { return upstreamFailed(.connect) }
+        upstream = stream
+        wasReused = stream.isOpen
+        worker.metrics.count(wasReused ? .upstreamReused : .upstreamOpened)
+        if wasReused { sendHead(stream) }
+    }
+
     func upstreamConnected() {
         guard let upstream else { return }
         sendHead(upstream)
@@ -59,16 +70,9 @@ extension Exchange {
 
     // MARK: The head
 
-    private func sendHead(_ upstream: UpstreamConnection) {
-        let out = worker.output
-        out.clear()
-        writeUpstreamHead(to: out)
-        // A large body is sent from where it is: the output buffer is for good, and stays small.
-        let body = requestBody?.readable ?? .empty
-        let isSmall = body.count <= Buffer.standardCapacity
-        if isSmall { out.append(body) }
+    private func sendHead(_ upstream: any UpstreamSide) {
         sentToUpstream = true
-        guard upstream.send(out.readable), isSmall || upstream.send(body) else { return upstream.writeFailed() }
+        guard upstream.sendRequest(self) else { return upstream.writeFailed() }
         guard stage == .forwarding, self.upstream === upstream else { return }
         if requestBodyDone {
             awaitResponse(upstream)
@@ -76,64 +80,44 @@ extension Exchange {
             continueClient()
             pumpRequestBody()
         }
-        if upstream.mayRead, self.upstream === upstream { worker.loop.callAgain(upstream) }
+        if self.upstream === upstream { upstream.callIfReadable() }
     }
 
-    func awaitResponse(_ upstream: UpstreamConnection) {
-        worker.loop.setDeadline(upstream, worker.loop.now + Int64(running.snapshot.services[service].readTimeout))
+    func awaitResponse(_ upstream: any UpstreamSide) {
+        upstream.setDeadline(worker.loop.now + Int64(running.snapshot.services[service].readTimeout))
     }
 
-    private func writeUpstreamHead(to out: Buffer) {
-        out.append(upstreamMethod.isEmpty ? request.methodBytes : upstreamMethod.readable)
-        out.append(0x20)
-        out.append(upstreamURI.readable)
-        out.append(" HTTP/1.1\r\nHost: ")
-        writeHost(to: out)
-        out.append("\r\n")
-        requestHeaders.write(to: out, except: Forwarding.requestHop)
-        writeForwardedHeaders(to: out)
-        writeRequestFraming(to: out)
-        out.append("\r\n")
+    /// Every field of the upstream's head but those that say who is asked and where the body ends.
+    func writeRequestFields(_ fields: FieldWriter) {
+        fields.block(requestHeaders, except: Forwarding.requestHop)
+        writeForwardedHeaders(fields)
     }
 
-    private func writeHost(to out: Buffer) {
+    /// The authority that is asked: Host, or `:authority`.
+    func writeHost(to out: Buffer) {
         if !upstreamHost.isEmpty {
             out.append(upstreamHost.readable)
         } else if running.facts[route].preserveHost, !request.host.isEmpty {
             out.append(request.host)
         } else if let cluster, let pick, let endpoint = cluster.balancer.endpoint(of: pick) {
-            out.append(
-                running.snapshot.services[service].protocol.isDisjoint(with: [.https, .grpcs])
-                    ? endpoint.authority : endpoint.secureAuthority)
+            out.append(isUpstreamSecure ? endpoint.secureAuthority : endpoint.authority)
         } else {
             out.append(running.snapshot.services[service].host)
         }
     }
 
-    private func writeRequestFraming(to out: Buffer) {
+    var isUpstreamSecure: Bool { !running.snapshot.services[service].protocol.isDisjoint(with: [.https, .grpcs]) }
+
+    /// The length of the body that goes upstream, where it is known and worth saying. A zero is kept
+    /// where the client said it: some origins want it on POST.
+    var announcedLength: Int? {
         if let body = requestBody {
-            if !body.isEmpty || request.framing != .none || requestBodyChanged {
-                out.append("Content-Length: ")
-                out.append(decimal: body.count)
-                out.append("\r\n")
-            }
-        } else {
-            switch requestFraming {
-            case .length(let n):
-                out.append("Content-Length: ")
-                out.append(decimal: n)
-                out.append("\r\n")
-            case .chunked: out.append("Transfer-Encoding: chunked\r\n")
-            case .none, .untilClose:
-                // `Content-Length: 0` is kept where the client said it: some origins want it on POST.
-                if request.headers.contains(.contentLength) { out.append("Content-Length: 0\r\n") }
-            }
+            return !body.isEmpty || request.framing != .none || requestBodyChanged ? body.count : nil
         }
-        if request.acceptsTrailers { out.append("TE: trailers\r\n") }
-        if request.wantsWebSocket {
-            out.append("Connection: Upgrade\r\nUpgrade: websocket\r\n")
-        } else {
-            out.append("Connection: keep-alive\r\n")
+        switch request.framing {
+        case .length(let n): return n
+        case .chunked: return nil
+        case .none, .untilClose: return requestHeaders.contains(.contentLength) ? 0 : nil
         }
     }
 
@@ -206,6 +190,7 @@ extension Exchange {
         switch failure {
         case .connect, .connectTimeout: break
         case .malformed: return false
+        case .refused: break
         case .write, .writeTimeout, .readTimeout, .closed, .reset:
             guard request.method.isIdempotent, upstreamMethod.isEmpty || Method(upstreamMethod.readable).isIdempotent
             else { return false }
@@ -217,7 +202,7 @@ extension Exchange {
     private func status(of failure: UpstreamFailure) -> Int {
         switch failure {
         case .connectTimeout, .readTimeout, .writeTimeout: 504
-        case .connect, .write, .closed, .reset, .malformed: 502
+        case .connect, .write, .closed, .reset, .refused, .malformed: 502
         }
     }
 
@@ -225,6 +210,8 @@ extension Exchange {
         switch failure {
         case .connectTimeout, .readTimeout, .writeTimeout: .timedOut
         case .connect, .write, .closed, .reset, .malformed: .connectionFailed
+        // It is alive, and will answer others.
+        case .refused: .none
         }
     }
 

@@ -18,8 +18,8 @@ final class Exchange {
     let worker: Worker
     /// The configuration this request started with; it ends with it too.
     var running: RunningSnapshot
-    var client: ClientConnection?
-    var upstream: UpstreamConnection?
+    var client: (any ClientSide)?
+    var upstream: (any UpstreamSide)?
     var stage = Stage.idle
     /// Concluded: counted, logged and given back.
     var isOver = false
@@ -32,7 +32,6 @@ final class Exchange {
         case forwarding
         /// The response's head went to the client.
         case responding
-        case tunnel
     }
 
     // MARK: Who is asking
@@ -66,19 +65,20 @@ final class Exchange {
     let upstreamHost = Buffer(capacity: 256)
 
     /// Notes whose exchange this is; kept when the connection goes before the log line is written.
-    func belongs(to client: ClientConnection) {
+    func belongs(to client: any ClientSide) {
         worker.metrics.count(.reading, -1)
         worker.metrics.count(.writing)
         self.client = client
-        peer = client.peer
-        localPort = UInt16(clamping: client.listener.port)
-        isClientTLS = client.isTLS
-        if let tls = client.tls, worker.lane != nil {
+        let transport = client.transport
+        peer = transport.peer
+        localPort = UInt16(clamping: transport.listener.port)
+        isClientTLS = transport.isTLS
+        if let tls = transport.tls, worker.lane != nil {
             record.tlsVersion = tls.version
             record.tlsCipher = tls.cipher
             if tls.hasPeerCertificate { record.tlsClientVerify = Bytes("SUCCESS") }
         }
-        clientAddress = client.peer.address
+        clientAddress = transport.peer.address
     }
 
     // MARK: Who it turned out to be
@@ -135,29 +135,35 @@ final class Exchange {
     var forwardedAt: Int64 = 0
     var attemptStartedAt: Int64 = 0
     var headReceivedAt: Int64 = 0
-    var requestFraming = BodyFraming.none
-    /// Bytes of a `Content-Length` body not yet taken from the client.
-    var requestBodyLeft = 0
     var requestBodyDone = true
-    var requestDecoder = ChunkedDecoder()
     let requestTrailers = HeaderBlock()
-    var responseBodyLeft = 0
-    var responseDecoder = ChunkedDecoder()
     let responseTrailers = HeaderBlock()
-    var sendsChunked = false
     var keepsClient = true
     var interimCount = 0
     var sentContinue = false
     var responseEnded = false
-    var bodyFailed = false
-    /// More bytes followed the body than the response announced: the connection cannot be trusted.
-    var upstreamSentExtra = false
     /// It answered and takes no more of the request.
     var upstreamStoppedReading = false
+
+    /// The deadline that a gRPC call brought; made when the first one does.
+    var callTimer: CallTimer {
+        if let made = madeTimer { return made }
+        let made = CallTimer()
+        madeTimer = made
+        return made
+    }
+    private var madeTimer: CallTimer?
+    var isTimed = false
 
     init(worker: Worker, running: RunningSnapshot) {
         self.worker = worker
         self.running = running
+    }
+
+    deinit {
+        guard let madeTimer else { return }
+        worker.loop.cancelDeadline(madeTimer)
+        madeTimer.exchange = nil
     }
 
     /// Its buffers are of the size that requests usually need, and worth keeping.
@@ -211,21 +217,13 @@ final class Exchange {
         forwardedAt = 0
         attemptStartedAt = 0
         headReceivedAt = 0
-        requestFraming = .none
-        requestBodyLeft = 0
         requestBodyDone = true
-        requestDecoder = ChunkedDecoder()
         requestTrailers.reset(source: nil)
-        responseBodyLeft = 0
-        responseDecoder = ChunkedDecoder()
         responseTrailers.reset(source: nil)
-        sendsChunked = false
         keepsClient = true
         interimCount = 0
         sentContinue = false
         responseEnded = false
-        bodyFailed = false
-        upstreamSentExtra = false
         upstreamStoppedReading = false
     }
 }
@@ -259,6 +257,10 @@ extension Exchange {
     /// Replies `{"message": …}`, always JSON (Kong's `kong.response.exit` with a table).
     func replyMessage(_ status: Int, _ message: Bytes) -> FilterVerdict {
         setReply(status)
+        if isGRPC {
+            ErrorBody.setGRPC(ErrorBody.grpcStatus(status), message, self)
+            return .reply
+        }
         replyHeaders.add(.contentType, Bytes("application/json; charset=utf-8"))
         replyBody.append("{\"message\":\"")
         JSONText.escape(message, to: replyBody)

@@ -19,6 +19,30 @@ enum Forwarding {
         .via,
     ])
 
+    /// Whether a trailer field may cross: announced in `Trailer` or asked for with `TE: trailers`
+    /// (`allowed`), and none that RFC 9110 section 6.5.1 forbids.
+    static func passes(_ trailers: HeaderBlock, _ index: Int, announcedIn headers: HeaderBlock, allowed: Bool) -> Bool {
+        guard !trailers.isRemoved(index) else { return false }
+        let name = trailers.name(index)
+        return !isForbiddenTrailer(trailers.id(index)) && !IdentityHeaders.contains(name)
+            && (allowed || isAnnounced(name, headers))
+    }
+
+    private static func isAnnounced(_ name: Bytes, _ headers: HeaderBlock) -> Bool {
+        var at = 0
+        while let index = headers.index(of: .trailer, from: at) {
+            at = index + 1
+            let value = headers.value(index)
+            var start = 0
+            while start <= value.count {
+                let comma = value.firstIndex(of: 0x2C, from: start) ?? value.count
+                if value[start..<comma].trimmed().equalsIgnoringCase(name) { return true }
+                start = comma + 1
+            }
+        }
+        return false
+    }
+
     /// Trailer fields that could change how the message was framed, routed or authorised (RFC 9110
     /// section 6.5.1): never forwarded.
     static func isForbiddenTrailer(_ id: FieldName) -> Bool {
@@ -38,9 +62,47 @@ enum Forwarding {
 extension Exchange {
     /// X-Forwarded-*, X-Real-IP, Via and the request id. A trusted peer's X-Forwarded-* are kept,
     /// anybody else's are replaced (Kong's rules).
-    func writeForwardedHeaders(to out: Buffer) {
-        guard let client else { return }
-        out.append("X-Forwarded-For: ")
+    func writeForwardedHeaders(_ fields: FieldWriter) {
+        guard let transport = client?.transport else { return }
+        let isPeer = clientAddress == transport.peer.address
+        writeForwardedFor(fields, transport, isPeer)
+        fields.field(.xForwardedProto, kept(.xForwardedProto) ?? Bytes(transport.isTLS ? "https" : "http"))
+        if let host = kept(.xForwardedHost) {
+            fields.field(.xForwardedHost, host)
+        } else {
+            let out = fields.open(.xForwardedHost)
+            let name = HostSyntax.name(request.host)
+            for i in 0..<name.count { out.append(ASCII.lower(name[i])) }
+            fields.close()
+        }
+        if let port = kept(.xForwardedPort) {
+            fields.field(.xForwardedPort, port)
+        } else {
+            fields.field(.xForwardedPort, decimal: transport.listener.port)
+        }
+        let target = request.target
+        fields.field(
+            .xForwardedPath, kept(.xForwardedPath) ?? target.prefix(target.firstIndex(of: 0x3F) ?? target.count))
+        if let prefix = kept(.xForwardedPrefix) {
+            fields.field(.xForwardedPrefix, prefix)
+        } else if let prefix = strippedPrefix {
+            // Canonical paths are decoded: a line end that the client encoded must not become one.
+            PathNormalizer.escape(prefix, to: fields.open(.xForwardedPrefix))
+            fields.close()
+        }
+        let real = fields.open(.xRealIP)
+        if isPeer { real.append(transport.peerText) } else { clientAddress.write(to: real) }
+        fields.close()
+        writeVia(requestHeaders, version: request.httpVersion, fields)
+        switch running.settings.headerStyle {
+        case .kong: fields.field("X-Kong-Request-Id", requestID.readable)
+        case .seaway: fields.field(.xRequestID, requestID.readable)
+        case .off: return
+        }
+    }
+
+    private func writeForwardedFor(_ fields: FieldWriter, _ transport: ClientTransport, _ isPeer: Bool) {
+        let out = fields.open(.xForwardedFor)
         var at = 0
         var any = false
         while let index = requestHeaders.index(of: .xForwardedFor, from: at) {
@@ -52,44 +114,8 @@ extension Exchange {
             }
             at = index + 1
         }
-        if any || clientAddress == client.peer.address {
-            out.append(client.peerText)
-        } else {
-            clientAddress.write(to: out)
-        }
-        out.append("\r\nX-Forwarded-Proto: ")
-        out.append(kept(.xForwardedProto) ?? Bytes(client.isTLS ? "https" : "http"))
-        out.append("\r\nX-Forwarded-Host: ")
-        if let host = kept(.xForwardedHost) {
-            out.append(host)
-        } else {
-            let name = HostSyntax.name(request.host)
-            for i in 0..<name.count { out.append(ASCII.lower(name[i])) }
-        }
-        out.append("\r\nX-Forwarded-Port: ")
-        if let port = kept(.xForwardedPort) { out.append(port) } else { out.append(decimal: client.listener.port) }
-        out.append("\r\nX-Forwarded-Path: ")
-        let target = request.target
-        out.append(kept(.xForwardedPath) ?? target.prefix(target.firstIndex(of: 0x3F) ?? target.count))
-        if let prefix = kept(.xForwardedPrefix) {
-            out.append("\r\nX-Forwarded-Prefix: ")
-            out.append(prefix)
-        } else if let prefix = strippedPrefix {
-            out.append("\r\nX-Forwarded-Prefix: ")
-            // Canonical paths are decoded: a line end that the client encoded must not become one.
-            PathNormalizer.escape(prefix, to: out)
-        }
-        out.append("\r\nX-Real-IP: ")
-        if clientAddress == client.peer.address { out.append(client.peerText) } else { clientAddress.write(to: out) }
-        out.append("\r\n")
-        writeVia(requestHeaders, to: out)
-        switch running.settings.headerStyle {
-        case .kong: out.append("X-Kong-Request-Id: ")
-        case .seaway: out.append("X-Request-ID: ")
-        case .off: return
-        }
-        out.append(requestID.readable)
-        out.append("\r\n")
+        if any || isPeer { out.append(transport.peerText) } else { clientAddress.write(to: out) }
+        fields.close()
     }
 
     /// The value a trusted peer sent.
@@ -101,11 +127,12 @@ extension Exchange {
     }
 
     /// `Via`, after those that came before (RFC 9110 section 7.6.3).
-    func writeVia(_ headers: HeaderBlock, to out: Buffer) {
+    /// - Parameter version: of the message as it was received.
+    func writeVia(_ headers: HeaderBlock, version: Int, _ fields: FieldWriter) {
         let style = running.settings.headerStyle
         let earlier = headers.index(of: .via)
         if earlier == nil, style == .off { return }
-        out.append("Via: ")
+        let out = fields.open(.via)
         var at = 0
         var isFirst = true
         while let index = headers.index(of: .via, from: at) {
@@ -116,9 +143,10 @@ extension Exchange {
         }
         if style != .off {
             if !isFirst { out.append(", ") }
-            out.append(style == .kong ? Product.kongVia : Product.via)
+            out.append(version == 2 ? "2 " : "1.1 ")
+            out.append(style == .kong ? Product.kongServer : Product.server)
         }
-        out.append("\r\n")
+        fields.close()
     }
 }
 
@@ -126,7 +154,5 @@ extension Exchange {
 enum Product {
     /// The last open-source line, whose wire behaviour `--headers kong` follows.
     static let kongServer: StaticString = "kong/3.9.1"
-    static let kongVia: StaticString = "1.1 kong/3.9.1"
     static let server: StaticString = "seaway"
-    static let via: StaticString = "1.1 seaway"
 }

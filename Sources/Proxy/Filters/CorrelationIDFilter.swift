@@ -53,9 +53,9 @@ final class CorrelationIDFilter: FilterInstance, @unchecked Sendable {
         case .tracker:
             // server address - port - process - connection - its requests - seconds; a number that no
             // other request has stands for the connection.
-            out.append(x.client?.listener.address ?? "0.0.0.0")
+            out.append(x.client?.transport.listener.address ?? "0.0.0.0")
             out.append(0x2D)
-            out.append(decimal: x.client?.listener.port ?? 0)
+            out.append(decimal: x.client?.transport.listener.port ?? 0)
             out.append(0x2D)
             out.append(decimal: Int(shared.process))
             out.append(0x2D)

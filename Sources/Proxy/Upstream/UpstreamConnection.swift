@@ -16,11 +16,18 @@ final class UpstreamConnection: StreamConnection {
     /// Continues the input once a framed body is longer than what came with its head: the head stays
     /// where it is, for trailers and the log.
     private var overflow: Buffer?
-    var parser = ResponseParser()
+    private var parser = ResponseParser()
+    /// What is left of a response's body with a length.
+    private var bodyLeft = 0
+    private var bodyDecoder = ChunkedDecoder()
+    /// More bytes followed the body than the response announced: the connection cannot be trusted.
+    private var sentExtra = false
+    private var sendsChunks = false
     /// Requests sent over it so far.
     private(set) var uses = 0
-    private var tunnelClient: ClientConnection?
-    private var clientFinished = false
+    private var tunnel: Tunnel?
+    /// The client of a tunnel has finished; so do we once what waits is sent.
+    private var finishes = false
 
     enum Phase { case connecting, handshake, active, idle, tunnel, closed }
 
@@ -29,9 +36,6 @@ final class UpstreamConnection: StreamConnection {
         self.pool = pool
         super.init(loop: worker.loop, buffers: worker.buffers)
     }
-
-    /// A reused connection may have been closed by the peer at the very moment we chose it.
-    var isReused: Bool { uses > 1 }
 
     // MARK: Connecting
 
@@ -103,10 +107,13 @@ final class UpstreamConnection: StreamConnection {
         case .idle: rested(events)
         case .tunnel:
             if pendingOutput > 0 {
-                guard flush() else { return abortTunnel() }
-                if pendingOutput == 0 { tunnelDrained() }
+                guard flush() else { return close() }
+                if pendingOutput == 0 {
+                    if finishes { finishSending() }
+                    tunnel?.upstreamWritable()
+                }
             }
-            pumpTunnel()
+            tunnel?.upstreamReadable()
         case .closed: break
         }
     }
@@ -114,7 +121,7 @@ final class UpstreamConnection: StreamConnection {
     override func again() {
         switch phase {
         case .active: exchange?.upstreamReadable()
-        case .tunnel: pumpTunnel()
+        case .tunnel: tunnel?.upstreamReadable()
         case .connecting, .handshake, .idle, .closed: break
         }
     }
@@ -139,7 +146,7 @@ final class UpstreamConnection: StreamConnection {
         case .idle:
             pool.forget(self)
             close()
-        case .tunnel: abortTunnel()
+        case .tunnel: break
         case .closed: break
         }
     }
@@ -161,30 +168,6 @@ final class UpstreamConnection: StreamConnection {
         failed?.upstreamFailed(failure)
     }
 
-    // MARK: Bodies, for the exchange
-
-    /// The buffer whose readable bytes come next in the response's body.
-    var bodyBuffer: Buffer? { overflow ?? input }
-
-    /// Reads more of the body. The head's buffer is left as it is.
-    func receiveBody() -> ReadResult {
-        let buffer: Buffer
-        if let overflow {
-            buffer = overflow
-        } else {
-            buffer = worker.buffers.take()
-            if let input {
-                buffer.append(input.readable)
-                input.consume(input.count)
-            }
-            overflow = buffer
-        }
-        if buffer.isEmpty { buffer.clear() } else if buffer.free < 4096 { buffer.compact() }
-        // Whoever asks has taken all data: what is left is a part of a line, which decoders bound.
-        if buffer.free < 1024 { buffer.reserve(Buffer.standardCapacity) }
-        return receive(into: buffer, limit: buffer.free)
-    }
-
     private func giveBuffers() {
         for buffer in [input, overflow] { if let buffer { worker.buffers.give(buffer) } }
         input = nil
@@ -195,9 +178,10 @@ final class UpstreamConnection: StreamConnection {
 
     /// The exchange is done with it. `reusable`: both messages ended where they should.
     func release(reusable: Bool) {
+        let isClean = bodyBuffer?.isEmpty ?? true && !sentExtra
         exchange = nil
         giveBuffers()
-        guard reusable, phase == .active, !peerFinished, pendingOutput == 0, isQuiet() else { return close() }
+        guard reusable, isClean, phase == .active, !peerFinished, pendingOutput == 0, isQuiet() else { return close() }
         if let tls, pool.resumption == nil || !tls.wasResumed { pool.resumption = tls.resumption ?? pool.resumption }
         phase = .idle
         pool.give(self)
@@ -219,81 +203,260 @@ final class UpstreamConnection: StreamConnection {
         giveBuffers()
         closeStream()
         pool.closed()
-    }
-
-    // MARK: Tunnels
-
-    /// From now on bytes pass in both directions untouched. The client's side is a tunnel already.
-    func openTunnel(_ client: ClientConnection) {
-        phase = .tunnel
-        tunnelClient = client
-        exchange = nil
-        loop.setDeadline(self, .max)
-        if let input, !input.isEmpty {
-            guard client.send(input.readable) else { return abortTunnel() }
+        if let tunnel {
+            self.tunnel = nil
+            tunnel.upstreamGone()
         }
-        giveBuffers()
-        loop.callAgain(self)
+    }
+}
+
+// MARK: For the exchange
+
+extension UpstreamConnection: UpstreamSide {
+    func setDeadline(_ deadline: Int64) { loop.setDeadline(self, deadline) }
+    func callAgain() { loop.callAgain(self) }
+    func callIfReadable() { if mayRead { loop.callAgain(self) } }
+
+    // MARK: The request
+
+    var takesBody: Bool { phase == .active }
+
+    func sendRequest(_ exchange: Exchange) -> Bool {
+        parser.begin(at: 0)
+        bodyDecoder = ChunkedDecoder()
+        bodyLeft = 0
+        sentExtra = false
+        let out = worker.output
+        out.clear()
+        out.append(exchange.upstreamMethod.isEmpty ? exchange.request.methodBytes : exchange.upstreamMethod.readable)
+        out.append(0x20)
+        out.append(exchange.upstreamURI.readable)
+        out.append(" HTTP/1.1\r\n")
+        worker.fields.begin(lines: out)
+        exchange.writeHost(to: worker.fields.open(.host))
+        worker.fields.close()
+        exchange.writeRequestFields(worker.fields)
+        writeFraming(exchange, to: out)
+        out.append("\r\n")
+        // A large body is sent from where it is: the output buffer is for good, and stays small.
+        let body = exchange.requestBody?.readable ?? .empty
+        let isSmall = body.count <= Buffer.standardCapacity
+        if isSmall { out.append(body) }
+        return send(out.readable) && (isSmall || send(body))
     }
 
-    func clientDrained() { pumpTunnel() }
+    private func writeFraming(_ exchange: Exchange, to out: Buffer) {
+        let length = exchange.announcedLength
+        if let length {
+            out.append("Content-Length: ")
+            out.append(decimal: length)
+            out.append("\r\n")
+        } else if !exchange.requestBodyDone {
+            out.append("Transfer-Encoding: chunked\r\n")
+        }
+        sendsChunks = length == nil && !exchange.requestBodyDone
+        if exchange.request.acceptsTrailers { out.append("TE: trailers\r\n") }
+        if exchange.request.wantsWebSocket {
+            // An HTTP/2 client proves nothing by a key (RFC 8441 section 5); HTTP/1.1 wants one.
+            if exchange.request.httpVersion == 2 {
+                WebSocketKey.random(to: worker.fields.open("Sec-WebSocket-Key"))
+                worker.fields.close()
+            }
+            out.append("Connection: Upgrade\r\nUpgrade: websocket\r\n")
+        } else {
+            out.append("Connection: keep-alive\r\n")
+        }
+    }
 
-    private func pumpTunnel() {
-        guard let client = tunnelClient else { return }
-        var budget = ClientConnection.readsPerTurn
-        while mayRead, client.pendingOutput < worker.running.settings.bodyBuffer {
-            budget -= 1
-            if budget == 0 { return loop.callAgain(self) }
-            let scratch = worker.scratch
-            scratch.clear()
-            switch receive(into: scratch, limit: scratch.free) {
-            case .bytes:
-                client.touchTunnel()
-                guard client.send(scratch.readable) else { return abortTunnel() }
-            case .wouldBlock: return
-            case .ended, .failed: return abortTunnel()
+    func room(_ limit: Int) -> Int { pendingOutput >= limit ? 0 : worker.scratch.capacity }
+
+    func sendBody(_ bytes: Bytes, last: Bool) -> Bool {
+        if phase == .tunnel {
+            guard send(bytes) else { return false }
+            if last {
+                finishes = true
+                if pendingOutput == 0 { finishSending() }
+            }
+            return true
+        }
+        guard sendsChunks else { return send(bytes) }
+        let out = worker.output
+        out.clear()
+        if !bytes.isEmpty { ChunkWriter.write(bytes, to: out) }
+        if last { out.append("0\r\n\r\n") }
+        return send(out.readable)
+    }
+
+    func endBody(_ exchange: Exchange) -> Bool {
+        guard sendsChunks else { return true }
+        let out = worker.output
+        out.clear()
+        ChunkWriter.end(
+            exchange.requestTrailers, announcedIn: exchange.requestHeaders, allowed: false,
+            to: out)
+        return send(out.readable)
+    }
+
+    // MARK: The response
+
+    func readHead(_ exchange: Exchange) -> HeadRead {
+        while true {
+            if let input, !input.isEmpty {
+                switch parser.parse(
+                    input, into: exchange.response, limits: exchange.running.responseLimits,
+                    toHead: exchange.isHeadUpstream)
+                {
+                case .incomplete: break
+                case .failed(let fault): return .failed(.malformed(fault))
+                case .complete(let bodyAt):
+                    input.consume(bodyAt - input.start)
+                    let response = exchange.response
+                    if response.status == 101 {
+                        guard response.connection.contains(.upgrade),
+                            response.headers.first(.upgrade).map({ $0.equalsIgnoringCase("websocket") }) ?? false
+                        else { return .failed(.malformed(.unexpectedUpgrade)) }
+                        return .switched
+                    }
+                    if response.status < 200 {
+                        parser.begin(at: input.start)
+                        return .interim
+                    }
+                    if case .length(let n) = exchange.response.framing { bodyLeft = n }
+                    return .final
+                }
+            }
+            guard mayRead else { return .wait }
+            switch receiveHead() {
+            case .bytes, .wouldBlock: continue
+            case .ended: return .failed(.closed)
+            case .failed: return .failed(.reset)
             }
         }
     }
 
-    private func tunnelDrained() {
-        if clientFinished { finishSending() }
-        tunnelClient?.pumpTunnel()
-    }
-
-    /// The client has finished sending; the upstream gets what waits, and may still speak.
-    func finishTunnelSending() {
-        guard !clientFinished else { return }
-        clientFinished = true
-        if pendingOutput == 0 { finishSending() }
-    }
-
-    func abortTunnel() {
-        guard phase == .tunnel else { return }
-        let client = tunnelClient
-        tunnelClient = nil
-        close()
-        client?.tunnelEnded()
-    }
-}
-
-/// Why an attempt at an upstream failed.
-enum UpstreamFailure {
-    case connect
-    case connectTimeout
-    case write
-    case writeTimeout
-    case readTimeout
-    /// It closed before a complete head.
-    case closed
-    case reset
-    /// It sent something that is no HTTP/1.1 response.
-    case malformed(ResponseFault)
-
-    var isBrokenConnection: Bool {
-        switch self {
-        case .write, .closed, .reset: true
-        case .connect, .connectTimeout, .writeTimeout, .readTimeout, .malformed: false
+    private func receiveHead() -> ReadResult {
+        let buffer: Buffer
+        if let input {
+            buffer = input
+            // A head that outgrows the buffer is refused by the parser's limit.
+            if buffer.free < 1024 { buffer.reserve(Buffer.standardCapacity) }
+        } else {
+            buffer = worker.buffers.take()
+            input = buffer
         }
+        return receive(into: buffer, limit: buffer.free)
+    }
+
+    func readBody(_ limit: Int) -> BodyPiece {
+        guard limit > 0 else { return .wait }
+        if phase == .tunnel { return readTunnel(limit) }
+        guard let exchange else { return .broken }
+        switch exchange.response.framing {
+        case .none: return .end
+        case .length: return readLength(limit)
+        case .chunked: return readChunk(exchange)
+        case .untilClose:
+            if let early = takeEarly(limit) { return .data(early, last: false) }
+            return readRaw(limit, end: .end)
+        }
+    }
+
+    /// What of the body came with the head, or nil.
+    private func takeEarly(_ limit: Int) -> Bytes? {
+        guard let source = bodyBuffer, !source.isEmpty else { return nil }
+        let piece = source.readable.prefix(limit)
+        source.consume(piece.count)
+        return piece
+    }
+
+    /// Straight from the socket, through the worker's scratch.
+    private func readRaw(_ limit: Int, end: BodyPiece) -> BodyPiece {
+        while mayRead {
+            let scratch = worker.scratch
+            scratch.clear()
+            switch receive(into: scratch, limit: min(limit, scratch.free)) {
+            case .bytes: return .data(scratch.readable, last: false)
+            case .wouldBlock: continue
+            case .ended: return end
+            case .failed: return .broken
+            }
+        }
+        return .wait
+    }
+
+    private func readLength(_ limit: Int) -> BodyPiece {
+        guard bodyLeft > 0 else { return .end }
+        if let early = takeEarly(min(limit, bodyLeft)) {
+            bodyLeft -= early.count
+            return .data(early, last: bodyLeft == 0)
+        }
+        switch readRaw(limit, end: .broken) {
+        case .data(let bytes, _):
+            let piece = bytes.prefix(bodyLeft)
+            bodyLeft -= piece.count
+            // What follows the body is no answer to anything: it must not be taken for the next one's.
+            if bytes.count > piece.count { sentExtra = true }
+            return .data(piece, last: bodyLeft == 0)
+        case let other: return other
+        }
+    }
+
+    private func readChunk(_ exchange: Exchange) -> BodyPiece {
+        while true {
+            if let source = bodyBuffer, !source.isEmpty {
+                switch bodyDecoder.next(source, trailers: exchange.responseTrailers) {
+                case .incomplete: break
+                case .failed: return .malformed
+                case .end: return .end
+                case .data(let n):
+                    let piece = source.readable.prefix(n)
+                    source.consume(n)
+                    return .data(piece, last: false)
+                }
+            }
+            guard mayRead else { return .wait }
+            switch receiveBody() {
+            case .bytes, .wouldBlock: continue
+            case .ended, .failed: return .broken
+            }
+        }
+    }
+
+    /// The buffer whose readable bytes come next in the response's body.
+    private var bodyBuffer: Buffer? { overflow ?? input }
+
+    /// Reads more of the body. The head's buffer is left as it is.
+    private func receiveBody() -> ReadResult {
+        let buffer: Buffer
+        if let overflow {
+            buffer = overflow
+        } else {
+            buffer = worker.buffers.take()
+            if let input {
+                buffer.append(input.readable)
+                input.consume(input.count)
+            }
+            overflow = buffer
+        }
+        if buffer.isEmpty { buffer.clear() } else if buffer.free < 4096 { buffer.compact() }
+        // Whoever asks has taken all data: what is left is a part of a line, which decoders bound.
+        if buffer.free < 1024 { buffer.reserve(Buffer.standardCapacity) }
+        return receive(into: buffer, limit: buffer.free)
+    }
+
+    // MARK: Tunnels
+
+    func begin(_ tunnel: Tunnel) {
+        phase = .tunnel
+        self.tunnel = tunnel
+        exchange = nil
+        sendsChunks = false
+        loop.setDeadline(self, .max)
+    }
+
+    private func readTunnel(_ limit: Int) -> BodyPiece {
+        if let early = takeEarly(limit) { return .data(early, last: false) }
+        giveBuffers()
+        return readRaw(limit, end: .end)
     }
 }

@@ -10,6 +10,7 @@ struct PoolKey: Hashable {
     /// How TLS is done; nil: plain. The pool holds the policy, so that its identity stays its own.
     var policy: ObjectIdentifier?
     var serverName: String
+    var isHTTP2 = false
 }
 
 /// Connections to one endpoint. The youngest is used first, so that surplus ones age and close.
@@ -17,14 +18,19 @@ final class UpstreamPool {
     let address: SocketAddress
     let tls: TLSClient?
     let serverName: String
+    /// Exchanges share connections.
+    let isHTTP2: Bool
     var resumption: TLSResumption?
     private let worker: Worker
     private var idle: [UpstreamConnection] = []
+    /// HTTP/2 connections that take streams.
+    private var shared: [HTTP2UpstreamConnection] = []
     private(set) var openCount = 0
     /// Nobody will ask this pool again: what comes back to it is closed.
-    private var isDropped = false
+    private(set) var isDropped = false
 
-    init(worker: Worker, address: SocketAddress, tls: TLSClient?, serverName: String) {
+    init(worker: Worker, address: SocketAddress, tls: TLSClient?, serverName: String, isHTTP2: Bool) {
+        self.isHTTP2 = isHTTP2
         self.worker = worker
         self.address = address
         self.tls = tls
@@ -39,6 +45,24 @@ final class UpstreamPool {
         openCount += 1
         return UpstreamConnection(worker: worker, pool: self)
     }
+
+    /// A stream of a connection with room, the oldest first, so that there are few; else of a new one. Nil
+    /// if the socket cannot be made.
+    func openStream(for exchange: Exchange, timeout: Int) -> UpstreamStream? {
+        for connection in shared where connection.hasRoom {
+            if let stream = connection.stream(for: exchange) { return stream }
+        }
+        openCount += 1
+        let fresh = HTTP2UpstreamConnection(worker: worker, pool: self)
+        guard fresh.connect(timeout: timeout) else {
+            openCount -= 1
+            return nil
+        }
+        if !isDropped { shared.append(fresh) }
+        return fresh.stream(for: exchange)
+    }
+
+    func forget(_ connection: HTTP2UpstreamConnection) { shared.removeAll { $0 === connection } }
 
     func give(_ connection: UpstreamConnection) {
         let settings = worker.running.settings
@@ -64,5 +88,8 @@ final class UpstreamPool {
         let all = idle
         idle = []
         for connection in all { connection.close() }
+        let busy = shared
+        shared = []
+        for connection in busy { connection.retire() }
     }
 }

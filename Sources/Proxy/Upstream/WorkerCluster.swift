@@ -52,6 +52,12 @@ final class WorkerCluster {
         return hash
     }
 
+    /// The hash for a stream session: of all that a cluster may hash, it has an address alone.
+    func hash(of client: IPAddress) -> UInt32? {
+        guard hashKey.isOn else { return nil }
+        return hashKey.hash(AddressInput(clientAddress: client), newCookie: Buffer(capacity: 64))
+    }
+
     func pool(for exchange: Exchange, _ pick: Balancer.Pick) -> UpstreamPool {
         let running = ObjectIdentifier(exchange.running)
         if let last = lastPool, last.serial == pick.serial, last.service == exchange.service, last.running == running {
@@ -61,13 +67,15 @@ final class WorkerCluster {
         let address = SocketAddress(pick.address, port: pick.port)
         let name = profile >= 0 ? exchange.upstreamServerName : ""
         let policy = profile >= 0 ? exchange.running.profiles[profile] : nil
-        let key = PoolKey(address: address, policy: policy.map { ObjectIdentifier($0) }, serverName: name)
+        let isHTTP2 = exchange.running.snapshot.services[exchange.service].http2
+        let key = PoolKey(
+            address: address, policy: policy.map { ObjectIdentifier($0) }, serverName: name, isHTTP2: isHTTP2)
         let pool: UpstreamPool
         if let known = pools[key] {
             pool = known
         } else {
             if pools.count >= sweepAt { sweep() }
-            pool = UpstreamPool(worker: worker, address: address, tls: policy, serverName: name)
+            pool = UpstreamPool(worker: worker, address: address, tls: policy, serverName: name, isHTTP2: isHTTP2)
             pools[key] = pool
         }
         if profile < 0 { lastPool = (pick.serial, exchange.service, running, pool) }
@@ -95,6 +103,18 @@ final class WorkerCluster {
         for pool in pools.values { pool.drop() }
         pools = [:]
     }
+}
+
+/// What a stream session lends for hashing.
+private struct AddressInput: HashInputs {
+    let clientAddress: IPAddress
+
+    func withConsumer(_ body: (Bytes) -> Void) {}
+    func withHeader(_ name: Bytes, _ body: (Bytes) -> Void) {}
+    func withCookie(_ name: Bytes, _ body: (Bytes) -> Void) {}
+    var path: Bytes { .empty }
+    var queryBytes: Bytes { .empty }
+    func withCapture(_ name: Bytes, _ body: (Bytes) -> Void) {}
 }
 
 extension Exchange: HashInputs {

@@ -150,8 +150,10 @@ extension PipelineInput {
         var secure = Listener()
         secure.port = 8443
         secure.tls = true
+        var settings = Settings()
+        settings.router = source.router.flavour
         return PipelineInput(
-            path: source.config, lenient: source.lenient, environment: Environment.all, settings: Settings(),
+            path: source.config, lenient: source.lenient, environment: Environment.all, settings: settings,
             listeners: [clear, secure], isServed: false)
     }
 }

@@ -1,4 +1,4 @@
-// SHA-1 (FIPS 180-4), for basic-auth's stored passwords. Without allocation, which OpenSSL's is not.
+// SHA-1 (FIPS 180-4), where a format that is not ours wants it. Without allocation, which OpenSSL's is not.
 
 import Bytes
 

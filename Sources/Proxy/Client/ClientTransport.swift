@@ -1,0 +1,46 @@
+// What every client's connection is, whichever protocol it speaks.
+
+import Bytes
+import Engine
+
+/// A client's connection: where it came in, and from whom. Subclasses speak its protocol.
+class ClientTransport: StreamConnection {
+    final let worker: Worker
+    final let listener: RunningListener
+    final let peer: SocketAddress
+    /// The peer's address as text, for every request's forwarding fields.
+    final let peerText: [UInt8]
+    /// TLS server name as sent, for routing.
+    final var serverName: [UInt8] = []
+
+    init(worker: Worker, listener: RunningListener, peer: SocketAddress) {
+        self.worker = worker
+        self.listener = listener
+        self.peer = peer
+        peerText = Array(peer.address.description.utf8)
+        super.init(loop: worker.loop, buffers: worker.buffers)
+    }
+
+    /// Goes on with the connection that `other` began.
+    init(continuing other: ClientTransport) {
+        worker = other.worker
+        listener = other.listener
+        peer = other.peer
+        peerText = other.peerText
+        serverName = other.serverName
+        super.init(loop: other.loop, buffers: other.buffers)
+        take(over: other)
+        worker.clientContinues(other, as: self)
+    }
+
+    final var isTLS: Bool { tls != nil }
+
+    /// Whether no request is in progress: a draining worker may end it at once.
+    var isIdle: Bool { true }
+
+    /// The worker drains: no request after those that are in progress.
+    func drain() {}
+
+    /// Ends a connection without a request.
+    func closeIdle() {}
+}
