@@ -85,6 +85,7 @@ class Reply:
         self.stream = number
         self.status, self.fields, self.interim, self.trailers = 0, [], [], []
         self.parts, self.size, self.ended, self.code = [], 0, False, None
+        self.stopped = False  # Reset after a whole response: the rest of the request is not wanted.
 
     @property
     def body(self) -> bytes:
@@ -161,22 +162,27 @@ class H2Client:
         return reply
 
     def send(self, reply, data=b"", end=False, seconds=10.0):
-        """Sends a body as the windows allow."""
+        """Sends a body as the windows allow; no more of it once the stream is over."""
         view, deadline = memoryview(data), time.monotonic() + seconds
+        self.pump(0)
         while len(view):
+            if reply.stopped or reply.code is not None:
+                return
             room = min(self.machine.local_flow_control_window(reply.stream), self.machine.max_outbound_frame_size, len(view))
             if room > 0:
                 self.machine.send_data(reply.stream, bytes(view[:room]))
                 view = view[room:]
                 self.flush()
                 self.pump(0)
-            elif reply.over or self.closed or not self.pump(deadline - time.monotonic()):
+            elif self.closed or not self.pump(deadline - time.monotonic()):
                 raise Ended(f"{len(view)} of {len(data)} bytes were not taken: {reply}")
-        if end:
+        if end and not reply.stopped and reply.code is None:
             self.machine.end_stream(reply.stream)
             self.flush()
 
     def trailers(self, reply, fields):
+        if reply.stopped or reply.code is not None:
+            return
         self.machine.send_headers(reply.stream, fields, end_stream=True)
         self.flush()
 
@@ -272,7 +278,9 @@ class H2Client:
             case h2.events.StreamEnded():
                 reply.ended = True
             case h2.events.StreamReset():
-                reply.code = event.error_code
+                reply.stopped = True
+                if not reply.ended:
+                    reply.code = event.error_code
             case h2.events.ConnectionTerminated():
                 self.last, self.error = event.last_stream_id, event.error_code
                 self.goaways.append((event.last_stream_id, event.error_code))

@@ -1,9 +1,8 @@
 """T-29 to T-33: too much, too deep, too slow, too clever, too many."""
 
 import gzip
-import json
+import os
 import pathlib
-import re
 import resource
 import socket
 import ssl
@@ -13,9 +12,10 @@ import threading
 import time
 import zlib
 
-from bench import Connection, Meter, answer, ask, connect, drain, eventually, exchange, head, item, statuses
+from bench import (
+    Connection, Meter, Target, answer, ask, connect, drain, eventually, exchange, head, item, second_port, statuses)
 from gateway import SEAWAY
-from h2raw import END_HEADERS, GOAWAY, HEADERS, PREFACE, RST_STREAM, literal
+from h2raw import GOAWAY, HEADERS, PREFACE, RST_STREAM, literal
 
 MIB = 1024 * 1024
 
@@ -29,22 +29,33 @@ def too_large(t):
     with t.world.start(t.world.config()) as gateway:
         ask(gateway.port)
         meter, sent, mark = meter_of(gateway), 0, t.world.origin.mark()
-        for name, data in (("a target of 10 MB", head(target="/" + "a" * 10_000_000)), ("a field of 1 MB", head(fields=["X: " + "a" * 1_000_000])),
-                           ("a name of 1 MB", head(fields=["a" * 1_000_000 + ": b"])), ("100,000 fields", head(fields=[f"X{n}: b" for n in range(100_000)])),
-                           ("100,000 equal fields", head(fields=["X: b"] * 100_000)), ("1,000 cookies", head(fields=["Cookie: " + "a=b; " * 200] * 1000)),
-                           ("a method of 1 MB", head("A" * 1_000_000)), ("spaces without end", head(fields=["X:" + " " * 2_000_000])),
-                           ("empty lines without end", b"\r\n" * 500_000), ("trailers without end", head("POST", "/", ["Transfer-Encoding: chunked"]) + b"0\r\n" + b"X: y\r\n" * 200_000)):
-            data, ended = (sent := sent + len(data)) and exchange(gateway.port, data)
-            t.check(ended and (not data or statuses(data)[0] in (400, 405, 413, 414, 431)), f"{name}: {statuses(data)}, ended {ended}")
+        for name, data in (("a target of 10 MB", head(target="/" + "a" * 10_000_000)),
+                           ("a field of 1 MB", head(fields=["X: " + "a" * 1_000_000])),
+                           ("a name of 1 MB", head(fields=["a" * 1_000_000 + ": b"])),
+                           ("100,000 fields", head(fields=[f"X{n}: b" for n in range(100_000)])),
+                           ("100,000 equal fields", head(fields=["X: b"] * 100_000)),
+                           ("1,000 cookies", head(fields=["Cookie: " + "a=b; " * 200] * 1000)),
+                           ("a method of 1 MB", head("A" * 1_000_000)),
+                           ("spaces without end", head(fields=["X:" + " " * 2_000_000])),
+                           ("empty lines without end", b"\r\n" * 500_000),
+                           ("trailers without end",
+                            head("POST", "/", ["Transfer-Encoding: chunked"]) + b"0\r\n" + b"X: y\r\n" * 200_000)):
+            sent += len(data)
+            got, ended = exchange(gateway.port, data)
+            t.check(ended and (not got or statuses(got)[0] in (400, 405, 413, 414, 431)),
+                    f"{name}: {statuses(got)}, ended {ended}")
         t.check([r for r in t.world.origin.since(mark) if r.target != "/"] == [], "some of it reached the origin")
         t.check(meter.growth() <= 2 * MIB, f"memory grew by {meter.growth()}")
-        t.figure("over HTTP/1", f"{sent / MIB:.0f} MB sent, memory +{meter.growth() / MIB:.1f} MB, CPU {meter.spent():.2f} s")
+        t.figure("over HTTP/1",
+                 f"{sent / MIB:.0f} MB sent, memory +{meter.growth() / MIB:.1f} MB, CPU {meter.spent() * 1000:.0f} ms")
         t.check(ask(gateway.port)[0] == 200, "no page afterwards")
     target = t.world.target()
     meter, sent = Meter(t.world.server().pids()), 0
     base = [(n, v) for n, v in Connection(target).handshake().fields()]
-    for name, fields in (("a target of 1 MB", [(n, "/" + "a" * 1_000_000 if n == ":path" else v) for n, v in base]), ("a field of 1 MB", [*base, ("x", "a" * 1_000_000)]),
-                         ("100,000 fields", [*base, *[("x", "b")] * 100_000]), ("101 fields", [*base, *[("x", "b")] * 101]), ("a field of 40 kB", [*base, ("x", "a" * 40_000)])):
+    for name, fields in (("a target of 1 MB", [(n, "/" + "a" * 1_000_000 if n == ":path" else v) for n, v in base]),
+                         ("a field of 1 MB", [*base, ("x", "a" * 1_000_000)]),
+                         ("100,000 fields", [*base, *[("x", "b")] * 100_000]), ("101 fields", [*base, *[("x", "b")] * 101]),
+                         ("a field of 40 kB", [*base, ("x", "a" * 40_000)])):
         block = b"".join(literal(0x10, n, v) for n, v in fields)
         connection, mark = Connection(target).handshake(), t.world.origin.mark()
         connection.headers(block=block[:16000], done=len(block) <= 16000)
@@ -57,9 +68,11 @@ def too_large(t):
                 outcome = str(event)
                 break
         connection.close()
-        t.check(outcome != "silent" and not t.world.origin.since(mark), f"{name} over HTTP/2: {outcome}, the origin saw {len(t.world.origin.since(mark))}")
+        t.check(outcome != "silent" and not t.world.origin.since(mark),
+                f"{name} over HTTP/2: {outcome}, the origin saw {len(t.world.origin.since(mark))}")
     t.check(meter.growth() <= 3 * MIB, f"memory grew by {meter.growth()} over HTTP/2")
-    t.figure("over HTTP/2", f"{sent / MIB:.1f} MB sent, memory +{meter.growth() / MIB:.1f} MB, CPU {meter.spent():.2f} s")
+    t.figure("over HTTP/2",
+             f"{sent / MIB:.1f} MB sent, memory +{meter.growth() / MIB:.1f} MB, CPU {meter.spent() * 1000:.0f} ms")
 
 
 def limited():
@@ -69,14 +82,17 @@ def limited():
 
 
 def checked(text, name="kong.yml"):
-    """Exit code, what was said, and the most memory of `gateway check` on this file."""
+    """Exit code, what was said, memory in kB and seconds of CPU of `gateway check` on this file."""
     with tempfile.TemporaryDirectory(prefix="seaway-bomb-") as folder:
         path = pathlib.Path(folder) / name
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run([SEAWAY, "gateway", "check", "--config", str(path)], capture_output=True, timeout=60, check=False, preexec_fn=limited)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return done.returncode, (done.stdout + done.stderr).decode(errors="replace"), after.ru_maxrss, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        path.write_bytes(text.encode())
+        with open(pathlib.Path(folder) / "said", "w+b") as said:
+            command = [SEAWAY, "gateway", "check", "--config", str(path)]
+            child = subprocess.Popen(command, stdout=said, stderr=said, preexec_fn=limited)
+            _, status, usage = os.wait4(child.pid, 0)
+            child.returncode = os.waitstatus_to_exitcode(status)
+            said.seek(0)
+            return child.returncode, said.read().decode(errors="replace"), usage.ru_maxrss, usage.ru_utime + usage.ru_stime
 
 
 @item("T-30", "alias bombs and depth in kong.yml, depth in JSON bodies, and compressed bombs that nobody unpacks")
@@ -84,15 +100,20 @@ def expansion(t):
     laughs = "\n".join(f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 10)}]" for n in range(1, 12))
     maps = "\n".join(f"m{n}: &m{n} {{{', '.join(f'k{k}: *m{n - 1}' for k in range(10))}}}" for n in range(1, 12))
     merges = "\n".join(f"g{n}: &g{n} {{<<: [{', '.join([f'*g{n - 1}'] * 9)}], k{n}: 1}}" for n in range(1, 12))
-    for name, text in (("lists of aliases", '_format_version: "3.0"\nx0: &x0 lol\n' + laughs), ("maps of aliases", '_format_version: "3.0"\nm0: &m0 {a: b}\n' + maps),
-                       ("merges", '_format_version: "3.0"\ng0: &g0 {a: b}\n' + merges), ("an alias to itself", '_format_version: "3.0"\na: &a [*a]\n'),
+    for name, text in (("lists of aliases", '_format_version: "3.0"\nx0: &x0 lol\n' + laughs),
+                       ("maps of aliases", '_format_version: "3.0"\nm0: &m0 {a: b}\n' + maps),
+                       ("merges", '_format_version: "3.0"\ng0: &g0 {a: b}\n' + merges),
+                       ("an alias to itself", '_format_version: "3.0"\na: &a [*a]\n'),
                        ("services of aliases", '_format_version: "3.0"\nx0: &x0 lol\n' + laughs + "\nservices: *x11\n"),
-                       ("lists 100,000 deep", '_format_version: "3.0"\nx: ' + "[" * 100_000 + "]" * 100_000), ("maps 20,000 deep", '_format_version: "3.0"\nx: ' + "{a: " * 20_000 + "1" + "}" * 20_000),
-                       ("indented 5,000 deep", '_format_version: "3.0"\n' + "\n".join(" " * n + "a:" for n in range(5000))), ("a key of 10 MB", '"' + "a" * 10_000_000 + '": 1')):
+                       ("lists 100,000 deep", '_format_version: "3.0"\nx: ' + "[" * 100_000 + "]" * 100_000),
+                       ("maps 20,000 deep", '_format_version: "3.0"\nx: ' + "{a: " * 20_000 + "1" + "}" * 20_000),
+                       ("indented 5,000 deep", '_format_version: "3.0"\n' + "\n".join(" " * n + "a:" for n in range(5000))),
+                       ("a key of 10 MB", '"' + "a" * 10_000_000 + '": 1')):
         code, said, memory, cpu = checked(text)
-        t.check(code not in (0, -9, -11, -4, -5, -6, -24) and code > 0, f"{name}: ended with {code}: {said[-200:]}")
+        t.check(0 < code < 100, f"{name}: ended with {code}: {said[-200:]}")
         t.check(memory < 600_000 and cpu < 15, f"{name}: {memory // 1024} MB, {cpu:.1f} s")
-    for name, text in (("JSON lists", '{"_format_version": "3.0", "x": ' + "[" * 100_000 + "]" * 100_000 + "}"), ("JSON objects", '{"x":' * 100_000 + "1" + "}" * 100_000)):
+    for name, text in (("JSON lists", '{"_format_version": "3.0", "x": ' + "[" * 100_000 + "]" * 100_000 + "}"),
+                       ("JSON objects", '{"x":' * 100_000 + "1" + "}" * 100_000)):
         code, said, memory, cpu = checked(text, "kong.json")
         t.check(0 < code < 100, f"{name} 100,000 deep: ended with {code}: {said[-200:]}")
     bodies(t)
@@ -104,9 +125,12 @@ def bodies(t):
     origin = t.world.origin
     answers = {}
     origin.script = lambda request, sock: answers.get(request.target) or origin.plain(request, sock)
-    deep = {"lists": b"[" * 60_000 + b"]" * 60_000, "objects": b'{"a":' * 30_000 + b"1" + b"}" * 30_000, "unclosed lists": b"[" * 120_000, "unclosed objects": b'{"a":' * 40_000,
-            "a list in an object": b'{"a":' + b"[" * 60_000 + b"]" * 60_000 + b"}", "a number of 100,000 digits": b'{"a":' + b"9" * 100_000 + b"}", "an exponent": b'{"a":1e999999999}',
-            "escapes": b'{"a":"' + b"\\u0000" * 20_000 + b'"}', "half an escape": b'{"a":"\\ud800"}', "20,000 keys": b"{" + b",".join(b'"k%d":1' % n for n in range(20_000)) + b"}",
+    deep = {"lists": b"[" * 60_000 + b"]" * 60_000, "objects": b'{"a":' * 30_000 + b"1" + b"}" * 30_000,
+            "unclosed lists": b"[" * 120_000, "unclosed objects": b'{"a":' * 40_000,
+            "a list in an object": b'{"a":' + b"[" * 60_000 + b"]" * 60_000 + b"}",
+            "a number of 100,000 digits": b'{"a":' + b"9" * 100_000 + b"}", "an exponent": b'{"a":1e999999999}',
+            "escapes": b'{"a":"' + b"\\u0000" * 20_000 + b'"}', "half an escape": b'{"a":"\\ud800"}',
+            "20,000 keys": b"{" + b",".join(b'"k%d":1' % n for n in range(20_000)) + b"}",
             "one key 20,000 times": b"{" + b",".join([b'"k":1'] * 20_000) + b"}"}
     zipped = gzip.compress(bytes(50 * MIB))
     try:
@@ -115,7 +139,8 @@ def bodies(t):
             meter = meter_of(gateway)
             for name, body in deep.items():
                 began = time.monotonic()
-                status, _ = ask(gateway.port, "/", ["Content-Type: application/json", f"Content-Length: {len(body)}"], "POST", body=body)
+                status, _ = ask(gateway.port, "/", ["Content-Type: application/json", f"Content-Length: {len(body)}"], "POST",
+                                body=body)
                 t.check(status in (200, 400, 413), f"request of {name}: {status}")
                 answers["/deep"] = answer(body=body, fields=["Content-Type: application/json"])
                 status, _ = ask(gateway.port, "/deep")
@@ -132,7 +157,9 @@ def bodies(t):
                 status, data = ask(gateway.port, "/zip")
                 t.check(status == 200 and data.endswith(body), f"an answer of {coding}: {status}, it came back changed")
             t.check(meter.alive() and meter.growth() < 8 * MIB, f"memory grew by {meter.growth() / MIB:.1f} MB")
-            t.figure("bodies", f"memory +{meter.growth() / MIB:.1f} MB, CPU {meter.spent():.2f} s; a bomb of 50 MB passes as its {len(zipped) // 1024} kB")
+            t.figure("bodies",
+                     f"memory +{meter.growth() / MIB:.1f} MB, CPU {meter.spent() * 1000:.0f} ms; "
+                     f"a bomb of 50 MB passes as its {len(zipped) // 1024} kB")
             t.check(ask(gateway.port)[0] == 200, "no page afterwards")
     finally:
         origin.script = origin.plain
@@ -140,7 +167,8 @@ def bodies(t):
 
 @item("T-31", "clients that stall: in a head, a body, a TLS hello, a preface, a header block, or reading")
 def stalls(t):
-    flags = ("--head-timeout", "400ms", "--body-timeout", "400ms", "--idle-timeout", "400ms", "--tls-handshake-timeout", "400ms")
+    flags = ("--head-timeout", "400ms", "--body-timeout", "400ms", "--idle-timeout", "400ms",
+             "--tls-handshake-timeout", "400ms", "--http", "127.0.0.1:0,proxy_protocol", "--trusted-ips", "127.0.0.1")
     origin, large = t.world.origin, b"p" * (64 * MIB)
     certificate, key = t.world.authority.issue("localhost")
     pair = {"cert": certificate.read_text(), "key": key.read_text(), "snis": [{"name": "localhost"}]}
@@ -169,16 +197,24 @@ def stalls(t):
         return drain(sock)[1]
 
     try:
-        with t.world.start(t.world.config(certificates=[pair], route={"request_buffering": False}), *flags, https=True) as gateway:
-            for name, part in (("nothing", b""), ("half a request line", b"GET / HT"), ("half a head", request[:-2]), ("half a body", head("POST", "/", ["Content-Length: 9"]) + b"hel"),
-                               ("half a chunk", head("POST", "/", ["Transfer-Encoding: chunked"]) + b"9\r\nhel"), ("half a chunk size", head("POST", "/", ["Transfer-Encoding: chunked"]) + b"9"),
-                               ("an idle connection", request), ("half a preface", PREFACE[:10]), ("a preface and no SETTINGS", PREFACE)):
+        with t.world.start(t.world.config(certificates=[pair], route={"request_buffering": False}), *flags,
+                           https=True) as gateway:
+            for name, part in (("nothing", b""), ("half a request line", b"GET / HT"), ("half a head", request[:-2]),
+                               ("half a body", head("POST", "/", ["Content-Length: 9"]) + b"hel"),
+                               ("half a chunk", head("POST", "/", ["Transfer-Encoding: chunked"]) + b"9\r\nhel"),
+                               ("half a chunk size", head("POST", "/", ["Transfer-Encoding: chunked"]) + b"9"),
+                               ("an idle connection", request), ("half a preface", PREFACE[:10]),
+                               ("a preface and no SETTINGS", PREFACE)):
                 with connect(gateway.port) as sock:
                     sock.sendall(part)
                     t.check(ends(sock), f"{name}: the connection was held for 4 s")
-            for name, data in (("a head", b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 500),):
-                with connect(gateway.port) as sock:
-                    t.check(drip(sock, data), f"{name} in drips was held for 4 s")
+            with connect(gateway.port) as sock:
+                t.check(drip(sock, b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 500), "a head in drips was held for 4 s")
+            for name, part in (("no PROXY line", b""), ("half a PROXY line", b"PROXY TCP4 1.2"),
+                               ("half a PROXY header", b"\r\n\r\n\0\r\nQUIT\n\x21")):
+                with connect(second_port(gateway)) as sock:
+                    sock.sendall(part)
+                    t.check(ends(sock), f"{name}: held for 4 s")
             hello = client_hello()
             for name, part in (("no hello", b""), ("half a hello", hello[:20]), ("a hello and no more", hello)):
                 with connect(gateway.https_port) as sock:
@@ -191,24 +227,25 @@ def stalls(t):
                 sock.settimeout(4)
                 sock.connect(("127.0.0.1", gateway.port))
                 sock.sendall(head(target="/large"))
-                mark = origin.busy
                 time.sleep(1.5)
                 got, ended = drain(sock)
                 t.check(ended and len(got) < len(large), f"an unread answer: {len(got)} octets came, ended {ended}")
-            from h2raw import Target
             target = Target("127.0.0.1", gateway.port, False, 4.0)
-            for name, send in (("an idle connection", lambda c: c), ("half a header block", lambda c: c.headers(done=False)), ("half a body", lambda c: c.post().data(end=False)),
+            for name, send in (("an idle connection", lambda c: c), ("half a header block", lambda c: c.headers(done=False)),
+                               ("half a body", lambda c: c.post().data(end=False)),
                                ("half a frame", lambda c: c.send(b"\x00\x00\x20\x01\x05"))):
                 connection = Connection(target).handshake()
                 send(connection)
                 outcome = [e.kind for e in connection.events()]
-                t.check(outcome[-1] == "closed" or GOAWAY in outcome or RST_STREAM in outcome, f"HTTP/2 with {name}: held for 4 s")
+                t.check(outcome[-1] == "closed" or GOAWAY in outcome or RST_STREAM in outcome,
+                        f"HTTP/2 with {name}: held for 4 s")
                 connection.close()
             t.check(ask(gateway.port)[0] == 200, "no page afterwards")
             crowd = [connect(gateway.port) for _ in range(300)]
             for number, sock in enumerate(crowd):
                 sock.sendall(request[:number % len(request)])
-            t.check(all(ask(gateway.port)[0] == 200 for _ in range(20)), "300 stalled connections kept others from being served")
+            t.check(all(ask(gateway.port)[0] == 200 for _ in range(20)),
+                    "300 stalled connections kept others from being served")
             t.check(all(ends(sock) for sock in crowd), "some of 300 stalled connections were held")
             for sock in crowd:
                 sock.close()
@@ -230,25 +267,31 @@ def client_hello() -> bytes:
 
 @item("T-32", "patterns that backtrack, in every field that takes one")
 def backtracking(t):
-    patterns = [r"(a+)+$", r"(a|a)*$", r"(a|aa)+$", r"(.*a){20}$", r"([a-z]+)*x$", r"(\w+\s?)*:$", r"^(a?){30}a{30}$", r"(?:a(?:a(?:a*)*)*)*b$", r"(x+x+)+y", r"a*a*a*a*a*a*a*b", r"(?=(a+))a*b\1"]
+    patterns = [r"(a+)+$", r"(a|a)*$", r"(a|aa)+$", r"(.*a){20}$", r"([a-z]+)*x$", r"(\w+\s?)*:$", r"^(a?){30}a{30}$",
+                r"(?:a(?:a(?:a*)*)*)*b$", r"(x+x+)+y", r"a*a*a*a*a*a*a*b", r"(?=(a+))a*b\1"]
     subject = "a" * 3000
     origin = f"http://127.0.0.1:{t.world.origin.port}"
     slowest = 0.0
     for pattern in patterns:
         path = {"name": "p", "paths": ["~/p/" + pattern], "strip_path": False}
         field = {"name": "h", "paths": ["/h"], "headers": {"x-h": ["~*" + pattern]}, "strip_path": False}
-        cors = {"name": "c", "paths": ["/c"], "strip_path": False, "plugins": [{"name": "cors", "config": {"origins": [r"https://" + pattern, "https://never.example"]}}]}
+        cors = {"name": "c", "paths": ["/c"], "strip_path": False,
+                "plugins": [{"name": "cors", "config": {"origins": [r"https://" + pattern, "https://never.example"]}}]}
         plain = {"name": "all", "paths": ["/open"], "strip_path": False}
-        with t.world.start({"_format_version": "3.0", "services": [{"name": "o", "url": origin, "routes": [path, field, cors, plain]}]}) as gateway:
+        with t.world.start({"_format_version": "3.0",
+                            "services": [{"name": "o", "url": origin, "routes": [path, field, cors, plain]}]}) as gateway:
             ask(gateway.port, "/open")
             meter, worst = meter_of(gateway), 0.0
-            for target, fields in (("/p/" + subject + "!", []), ("/p/" + "aa " * 900 + "!", []), ("/p/" + "x" * 3000, []), ("/h", [f"X-H: {subject}!"]), ("/h", ["X-H: " + "aa " * 900 + "!"]),
-                                   ("/h", ["X-H: " + "x" * 3000]), ("/c", [f"Origin: https://{subject}!"]), ("/c", ["Origin: https://" + "x" * 3000])):
+            for target, fields in (("/p/" + subject + "!", []), ("/p/" + "aa " * 900 + "!", []), ("/p/" + "x" * 3000, []),
+                                   ("/h", [f"X-H: {subject}!"]), ("/h", ["X-H: " + "aa " * 900 + "!"]),
+                                   ("/h", ["X-H: " + "x" * 3000]), ("/c", [f"Origin: https://{subject}!"]),
+                                   ("/c", ["Origin: https://" + "x" * 3000])):
                 began = time.monotonic()
                 status, _ = ask(gateway.port, target.replace(" ", "%20"), fields)
                 took = time.monotonic() - began
                 worst = max(worst, took)
-                t.check(status in (200, 400, 404, 500) and took < 2, f"{pattern} on {target[:8]} {fields and fields[0][:10]}: {status} in {took:.1f} s")
+                t.check(status in (200, 400, 404, 500) and took < 2,
+                        f"{pattern} on {target[:8]} {fields and fields[0][:10]}: {status} in {took:.1f} s")
             t.check(ask(gateway.port, "/open")[0] == 200 and meter.alive(), f"{pattern}: no page afterwards")
             slowest = max(slowest, worst)
     t.figure("the slowest match", f"{slowest * 1000:.0f} ms with everything around it")
@@ -258,7 +301,9 @@ def backtracking(t):
 def overload(t):
     origin = t.world.origin
     waiting = threading.Event()
-    origin.script = lambda request, sock: (waiting.wait(10), origin.plain(request, sock))[1] if request.target == "/wait" else origin.plain(request, sock)
+    origin.script = lambda request, sock: (waiting.wait(10),
+                                           origin.plain(request,
+                                                        sock))[1] if request.target == "/wait" else origin.plain(request, sock)
     crowd = []
     try:
         with t.world.start(t.world.config(), "--connection-limit", "200") as gateway:
@@ -301,7 +346,9 @@ def overload(t):
                 sock.close()
             t.check(answered >= 190, f"{answered} of the admitted were answered")
             eventually("a page afterwards", lambda: ask(gateway.port)[0] == 200)
-            t.figure("600 connections against a limit of 200", f"{shed} shed, {answered} answered, memory +{meter.growth() / MIB:.1f} MB, CPU {meter.spent():.2f} s")
+            t.figure("600 connections against a limit of 200",
+                     f"{shed} shed, {answered} answered, "
+                     f"memory +{meter.growth() / MIB:.1f} MB, CPU {meter.spent() * 1000:.0f} ms")
             # Bodies that nobody waits for: each connection may fill its buffers and no more.
             meter, before = meter_of(gateway), ask(gateway.port)[0]
             waiting.clear()
