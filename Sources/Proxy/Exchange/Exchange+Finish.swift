@@ -61,6 +61,7 @@ extension Exchange {
         // Given back twice, it would serve two requests at once.
         guard !isOver else { return }
         isOver = true
+        disarmCallDeadline()
         finishAttempt(.none)
         // Before the upstream is let go: the log line reads the response from its buffer.
         account(aborted: aborted)

@@ -63,6 +63,13 @@ extension Exchange {
         if wasReused { sendHead(stream) }
     }
 
+    /// The connection takes fewer streams than was thought. Nothing was sent: this is no new attempt.
+    func upstreamFull(_ pool: UpstreamPool) {
+        guard stage == .forwarding else { return }
+        upstream = nil
+        openStream(pool)
+    }
+
     func upstreamConnected() {
         guard let upstream else { return }
         sendHead(upstream)

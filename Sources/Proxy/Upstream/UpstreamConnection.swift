@@ -292,7 +292,7 @@ extension UpstreamConnection: UpstreamSide {
         let out = worker.output
         out.clear()
         ChunkWriter.end(
-            exchange.requestTrailers, announcedIn: exchange.requestHeaders, allowed: exchange.passesRequestTrailers,
+            exchange.requestTrailers, announcedIn: exchange.requestHeaders, allowed: false,
             to: out)
         return send(out.readable)
     }
