@@ -188,8 +188,5 @@ class Echo:
                 await connection.send(message)
 
     def close(self):
-        async def end():
-            self.server.close()
-            await self.server.wait_closed()
-        self.loop.run(end())
+        self.loop.loop.call_soon_threadsafe(self.server.close)
         self.loop.stop()
