@@ -141,7 +141,7 @@ public final class ExpressionMemory {
     }
 
     /// Bytes that the largest of its buffers has room for.
-    var capacity: Int { max(lowered.capacity, decoded.capacity, captured.capacity) }
+    var capacity: Int { max(lowered.capacity, decoded.capacity, captured.capacity, matcher.capacity) }
 
     func forget() {
         prefixCount = -1
