@@ -91,6 +91,26 @@ struct BadTextTests {
         #expect(result.capture(2)?.array == [0x61])
     }
 
+    @Test("a long value does not get past a pattern, with native code and without", arguments: [0, 1000])
+    func long(others: Int) throws {
+        var routes: [Route] = []
+        for number in 0...others {
+            var route = Route()
+            route.id = ID(high: 0, low: UInt64(number))
+            route.headers = [HeaderRule(name: "x", values: [number == others ? "~*^(?:\\w|-)+$" : "~*^no\(number)$"])]
+            routes.append(route)
+        }
+        let table = try RouteTable(routes: routes)
+        let result = MatchResult()
+        var value = [UInt8](repeating: 0x61, count: 16 * 1024)
+        let plain = ask(table, [("X", value)], result)
+        value[value.count - 1] = 0x21
+        let other = ask(table, [("X", value)], result)
+        let bad = ask(table, [("X", [UInt8](repeating: 0xFF, count: 16 * 1024))], result)
+        #expect(plain && bad && !other)
+        #expect(result.patternLimitHits == 0)
+    }
+
     @Test("random bytes match as the standard library's engine says of their characters")
     func agrees() throws {
         let seed = announcedSeed("patterns on bytes")

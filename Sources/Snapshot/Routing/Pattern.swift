@@ -117,8 +117,11 @@ final class PatternMatcher {
     static let groupLimit = 64
     /// Steps of one match; a pattern that needs more does not match.
     static let matchLimit: UInt32 = 100_000
-    /// Kilobytes that the interpreter may take for one match.
-    static let heapLimit: UInt32 = 1024
+    /// Kilobytes that the interpreter may take for one match: a longest header field (16 KiB) under `(?:a|b)+`
+    /// takes six megabytes. What is given up does not match, and a rule that refuses would be passed.
+    static let heapLimit: UInt32 = 8 * 1024
+    /// Bytes that native code may take; they are only reserved until a match needs them.
+    static let stackLimit = 2 << 20
 
     private let data: OpaquePointer
     private let context: OpaquePointer
@@ -133,7 +136,7 @@ final class PatternMatcher {
         else { fatalError("out of memory") }
         unsafe self.data = data
         unsafe self.context = context
-        unsafe stack = pcre2_jit_stack_create_8(16 * 1024, 256 * 1024, nil)
+        unsafe stack = pcre2_jit_stack_create_8(16 * 1024, Self.stackLimit, nil)
         _ = unsafe pcre2_set_match_limit_8(context, Self.matchLimit)
         _ = unsafe pcre2_set_heap_limit_8(context, Self.heapLimit)
         unsafe pcre2_jit_stack_assign_8(context, nil, UnsafeMutableRawPointer(stack))
