@@ -123,7 +123,8 @@ class CarriedStream: HTTP2Stream {
         arrived = .empty
         if let inbox { worker.buffers.give(inbox) }
         inbox = nil
-        link.session.abandon(self)
+        // One that was never opened has nothing; and nothing may be written before the preface.
+        if id != 0 { link.session.abandon(self) }
     }
 
     // MARK: Out
