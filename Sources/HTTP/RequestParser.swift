@@ -283,8 +283,12 @@ public enum HostSyntax {
             else { return false }
             end = close + 1
         } else {
-            while end < host.count, isNameByte(host[end]) { end += 1 }
-            guard end > 0, end <= 255 else { return false }
+            while end < host.count, isNameByte(host[end]) {
+                // A label is not empty; only the root's is, behind the last dot (RFC 1034 section 3.1).
+                if host[end] == 0x2E, end > 0, host[end - 1] == 0x2E { return false }
+                end += 1
+            }
+            guard end > 0, end <= 255, end > 1 || host[0] != 0x2E else { return false }
         }
         return end == host.count || isPort(host.dropFirst(end))
     }

@@ -190,6 +190,8 @@ struct HTTP2RequestTests {
             (request(":authority", ""), .badHost), (request(":authority", "a b"), .badHost),
             (request(":authority", "user@a"), .badHost), (request(":authority", "a:99999"), .badHost),
             (request(":authority", "a/b"), .badHost), (request(":authority", "a,b"), .badHost),
+            (request(":authority", "a.."), .badHost), (request(":authority", "a..:80"), .badHost),
+            (request(":authority", "a..b"), .badHost), (request(":authority", "."), .badHost),
             (get + [("host", "other.example")], .badHost),
             (get + [("host", "api.example.com"), ("host", "api.example.com")], .badHost),
             (request(":authority", nil) + [("host", "a"), ("host", "a")], .badHost),

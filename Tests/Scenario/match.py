@@ -13,8 +13,9 @@ import unittest
 from gateway import SEAWAY, Gateway, kong
 from wire import Client, Origin
 
-HOSTS = ["a.example", "b.example", "x.a.example", "a.example:8123", "A.Example", "c.test", "deep.x.a.example"]
-ROUTE_HOSTS = ["a.example", "b.example", "*.a.example", "a.*", "a.example:8123", "c.test"]
+HOSTS = ["a.example", "b.example", "x.a.example", "a.example:8123", "A.Example", "c.test", "deep.x.a.example",
+         "a.example.", "A.Example.:8123", "x.a.example."]
+ROUTE_HOSTS = ["a.example", "b.example", "*.a.example", "a.*", "a.example:8123", "c.test", "b.example."]
 SEGMENTS = ["a", "b", "ab", "c", "1", "22", "%61", "a%20b", "x.y", ".", "..", "", "a-b", "%2F", "~t"]
 ROUTE_PATHS = ["/", "/a", "/a/", "/a/b", "/ab", "/c", "/a/b/c", "~/a/\\d+", "~/(?<name>[a-z]+)/x$", "~/c", "~/a/(b|c)", "/x.y"]
 HEADERS = ["X-Kind", "X-Other"]
