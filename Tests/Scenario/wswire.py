@@ -5,9 +5,7 @@ import base64
 import hashlib
 import os
 import struct
-import sys
 import threading
-import traceback
 
 import packages  # noqa: F401, before websockets
 from websockets.asyncio.client import connect
@@ -193,9 +191,5 @@ class Echo:
         async def end():
             self.server.close()
             await asyncio.wait([asyncio.ensure_future(self.server.wait_closed())], timeout=1)
-        try:
-            self.loop.run(end(), 10)
-        except TimeoutError:
-            # The tests are over; what kept the server is for people to see.
-            print("an echo server did not end; it is at", *traceback.format_stack(sys._current_frames()[self.loop.thread.ident]))
+        self.loop.run(end())
         self.loop.stop()
