@@ -66,7 +66,7 @@ public enum Shadow {
     ) -> RoutePart? {
         let route = routes[part.route]
         let path = part.paths.first.map { route.paths[$0] } ?? ""
-        let hosts = route.hosts.isEmpty ? [""] : ["", route.hosts[0].lowercased()]
+        let hosts = [""] + lowered(Array(route.hosts.prefix(1)))
         for host in hosts {
             let candidates = known[Place(path: path, host: host), default: []].prefix(comparisonLimit)
             let found = candidates.first { other in
@@ -101,5 +101,11 @@ public enum Shadow {
         wide.isEmpty || !narrow.isEmpty && Set(narrow).isSubset(of: wide)
     }
 
-    private static func lowered(_ names: [String]) -> [String] { names.map { $0.lowercased() } }
+    /// Host names as they are compared: in lower case, and `a.example.` is `a.example`.
+    private static func lowered(_ names: [String]) -> [String] {
+        names.map { name in
+            let name = name.lowercased()
+            return name.hasSuffix(".") && name != "." ? String(name.dropLast()) : name
+        }
+    }
 }

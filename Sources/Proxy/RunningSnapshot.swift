@@ -15,6 +15,9 @@ final class RunningListener: Sendable {
     /// Connections begin with a PROXY protocol header.
     let proxyProtocol: Bool
     let tls: TLSServer?
+    let ip: IPAddress?
+    /// Bound to every address of the machine: each connection has to be asked which one it came to.
+    let isWildcard: Bool
 
     init(_ listener: Listener, tls: TLSServer?) {
         address = listener.address
@@ -23,6 +26,8 @@ final class RunningListener: Sendable {
         udp = listener.udp
         proxyProtocol = listener.proxyProtocol
         self.tls = tls
+        ip = IPAddress(listener.address)
+        isWildcard = ip.map { $0.high == 0 && $0.low == 0 } ?? true
     }
 }
 
@@ -76,6 +81,8 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
     /// TLS towards upstreams: each distinct policy once, and its index per service (-1: plain).
     let profiles: [TLSClient]
     let serviceProfiles: [Int]
+    /// The same for services of stream routes.
+    let streamProfiles: (profiles: [TLSClient], byService: [Int])
     let servicePaths: [[UInt8]]
     /// What metrics call each consumer: the username, or the custom id.
     let consumerNames: [[UInt8]]
@@ -97,6 +104,7 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
         let tls = try Self.profiles(snapshot)
         profiles = tls.profiles
         serviceProfiles = tls.byService
+        streamProfiles = try Self.profiles(snapshot, of: .tls)
         consumerNames = snapshot.consumers.map { Array(($0.username.isEmpty ? $0.customID : $0.username).utf8) }
         servicePaths = snapshot.services.map { Array($0.path.utf8) }
         let filters = snapshot.filters.map(FilterFactory(snapshot, shared: shared).make)
@@ -113,6 +121,9 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
         upstream.head = responseLimits
         // One that stalls keeps its window's worth in memory: no more than what a client may keep here.
         upstream.streamWindow = 65_535
+        // Streams that wait for their clients must not keep others from the connection: their own windows bound
+        // what it holds.
+        upstream.connectionWindow = Int(Int32.max)
         http2UpstreamLimits = upstream
         trusted = settings.trustedPeers.compactMap { IPPrefix($0) }
         realIP = FieldKey(settings.realIPHeader)
@@ -189,10 +200,11 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
         for listener in s.listeners {
             var server: TLSServer?
             if listener.tls {
-                server = servers[listener.clientAuthorities]
+                let key = "\(listener.kind) \(listener.clientAuthorities)"
+                server = servers[key]
                 if server == nil {
-                    server = try tlsServer(s, listener.clientAuthorities, tickets)
-                    servers[listener.clientAuthorities] = server
+                    server = try tlsServer(s, listener.clientAuthorities, listener.kind, tickets)
+                    servers[key] = server
                 }
             }
             result.append(RunningListener(listener, tls: server))
@@ -200,27 +212,30 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
         return result
     }
 
-    private static func tlsServer(_ s: Snapshot, _ authorities: String, _ tickets: TicketKeys) throws(SnapshotRefusal)
-        -> TLSServer
-    {
+    private static func tlsServer(
+        _ s: Snapshot, _ authorities: String, _ kind: ListenerKind, _ tickets: TicketKeys
+    ) throws(SnapshotRefusal) -> TLSServer {
         var failed = -1
         do throws(TLSError) {
             return try TLSServer(
                 identities: s.certificates.map(identity), names: s.serverNames.map { ($0.name, $0.certificate) },
-                clientAuthorities: authorities, tickets: tickets, failed: { index, _ in failed = index })
+                clientAuthorities: authorities, isHTTP: kind == .http, tickets: tickets,
+                failed: { index, _ in failed = index })
         } catch {
             let which = failed >= 0 ? "certificate \(s.certificates[failed].id)" : "the listener's TLS settings"
             throw SnapshotRefusal(description: "\(which) cannot be used: \(error)")
         }
     }
 
-    private static func profiles(_ s: Snapshot) throws(SnapshotRefusal) -> (profiles: [TLSClient], byService: [Int]) {
+    private static func profiles(
+        _ s: Snapshot, of protocols: Protocols = [.https, .grpcs]
+    ) throws(SnapshotRefusal) -> (profiles: [TLSClient], byService: [Int]) {
         var known: [UpstreamTLS: Int] = [:]
         var profiles: [TLSClient] = []
         var byService: [Int] = []
         byService.reserveCapacity(s.services.count)
         for service in s.services {
-            guard !service.protocol.isDisjoint(with: [.https, .grpcs]) else {
+            guard !service.protocol.isDisjoint(with: protocols) else {
                 byService.append(-1)
                 continue
             }

@@ -58,12 +58,15 @@ final class Worker {
     /// Connections without a request are closed at once.
     private(set) var closesIdle = false
     private var idlePatience: IdlePatience?
+    private var drainedAt: Int64 = 0
     private(set) var lane: AccessLog.Lane?
     private var log: AccessLog?
     private var slots: RouteSlots
     private let board: HealthBoard
     private let reports: Mailbox<WorkerReport>
     private var acceptors: [Acceptor] = []
+    /// Everything that is no HTTP.
+    private(set) lazy var streams = StreamPlane(worker: self)
     private var clients: [ObjectIdentifier: ClientTransport] = [:]
     private var spare: [Exchange] = []
     private var clusters: [WorkerCluster?] = []
@@ -137,6 +140,7 @@ final class Worker {
             for removed in clustersByID.values { removed.dropAll() }
         }
         clustersByID = kept
+        streams.adopt(next)
         metrics.count(.snapshots)
         reports.send(.adopted(worker: index, revision: next.snapshot.revision))
     }
@@ -154,11 +158,8 @@ final class Worker {
             for socket in sockets { Socket.close(socket.descriptor) }
             return
         }
-        for socket in sockets {
-            guard socket.kind == .http else {
-                Socket.close(socket.descriptor)
-                continue
-            }
+        streams.listen(sockets.filter { $0.kind == .stream })
+        for socket in sockets where socket.kind == .http {
             let address = socket.address
             let port = socket.port
             let acceptor = Acceptor(loop: loop, listener: socket.descriptor) { [unowned self] descriptor, peer in
@@ -176,7 +177,11 @@ final class Worker {
             return Socket.close(descriptor)
         }
         metrics.count(.accepted)
-        if let server = listener.tls {
+        if listener.proxyProtocol {
+            let arrival = ProxyArrival(worker: self, listener: listener, peer: peer)
+            clients[ObjectIdentifier(arrival)] = arrival
+            arrival.start(descriptor)
+        } else if let server = listener.tls {
             let arrival = Arrival(worker: self, listener: listener, peer: peer)
             clients[ObjectIdentifier(arrival)] = arrival
             arrival.start(descriptor, server: server)
@@ -197,7 +202,14 @@ final class Worker {
     func clientClosed(_ client: ClientTransport) {
         guard clients.removeValue(forKey: ObjectIdentifier(client)) != nil else { return }
         metrics.count(.closed)
-        if isDraining, clients.isEmpty { reports.send(.drained(worker: index)) }
+        reportIfDrained()
+    }
+
+    /// The last stream session is over.
+    func streamsIdle() { reportIfDrained() }
+
+    private func reportIfDrained() {
+        if isDraining, clients.isEmpty, streams.isIdle { reports.send(.drained(worker: index)) }
     }
 
     // MARK: Draining
@@ -214,6 +226,8 @@ final class Worker {
             acceptor.close()
         }
         acceptors = []
+        streams.drain()
+        drainedAt = loop.now
         for cluster in clustersByID.values { cluster.dropAll() }
         // A client may have sent its next request before it could know: an idle connection gets its
         // answer, with `Connection: close`, until this patience ends.
@@ -221,12 +235,13 @@ final class Worker {
         idlePatience = patience
         loop.setDeadline(patience, loop.now + Int64(max(1, idle)))
         for client in Array(clients.values) { client.drain() }
-        if clients.isEmpty { reports.send(.drained(worker: index)) }
+        reportIfDrained()
     }
 
     private func closeIdle() {
         closesIdle = true
         for client in Array(clients.values) where client.isIdle { client.closeIdle() }
+        streams.closeIdle(since: drainedAt)
     }
 
     // MARK: For exchanges
@@ -290,7 +305,8 @@ final class Worker {
                 names.route.withBytes { metrics.slot(service: service, route: $0) }
             }
         }
-        return slots.slot(route, metrics) { Self.labels(of: route, in: snapshot.snapshot) }
+        let isStream = !running.snapshot.routes[route].protocols.isDisjoint(with: .anyStream)
+        return slots.slot(route, metrics, isStream: isStream) { Self.labels(of: route, in: snapshot.snapshot) }
     }
 
     private static func labels(of route: Int, in snapshot: Snapshot) -> (service: String, route: String) {

@@ -57,6 +57,11 @@ extension AccessLog {
             if second == .tooLong { bump(droppedLong) }
         }
 
+        /// Formats one session of a stream listener and queues it.
+        public func write(_ record: StreamRecord) {
+            if append({ formatter.write(record, into: &$0) }) == .tooLong { bump(droppedLong) }
+        }
+
         /// Records carry the JSON of their route, service and consumer.
         public var wantsEntities: Bool { formatter.isJSON }
 

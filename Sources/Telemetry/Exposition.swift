@@ -69,8 +69,12 @@ public struct Exposition {
         health(&text)
         let groups = Self.grouped(workers)
         var omitted = 0
-        requests(groups, &text, &omitted)
-        for family in LatencyFamily.allCases { latency(family, groups, &text, &omitted) }
+        let exchanges = groups.filter { !$0.isStream }
+        let sessions = groups.filter(\.isStream)
+        requests(exchanges, &text, &omitted)
+        for family in LatencyFamily.allCases { latency(family, exchanges, &text, &omitted) }
+        streamSessions(sessions, &text, &omitted)
+        latency(.request, sessions, &text, &omitted, isStream: true)
         bandwidth(groups, &text, &omitted)
         own(&text, omitted)
     }
@@ -155,18 +159,50 @@ public struct Exposition {
         var members: [RouteSeries]
         var routeLabels: [UInt8] { members[0].routeLabels }
         var consumer: [UInt8] { members[0].consumer }
+        var isStream: Bool { members[0].isStream }
+
+        /// Counts by status and, in the lowest bit, whether the service answered.
+        var codes: [Int: Int] {
+            var counts: [Int: Int] = [:]
+            for series in members {
+                series.forEachCode { code, fromService, n in counts[code << 1 | (fromService ? 1 : 0), default: 0] += n
+                }
+            }
+            return counts
+        }
+    }
+
+    /// Sessions that ended, by nginx's numbers.
+    private func streamSessions(_ groups: [Group], _ out: inout Text, _ omitted: inout Int) {
+        let name: StaticString = "kong_stream_sessions_total"
+        var started = false
+        for group in groups {
+            let counts = group.codes
+            if counts.isEmpty || out.isFull(&omitted) { continue }
+            if !started { out.family(name, "counter", "Stream status codes per service/route in Kong") }
+            started = true
+            for (key, count) in counts.sorted(by: { $0.key < $1.key }) {
+                out.open(name)
+                out.labels(group.routeLabels)
+                out.label("code", String(key >> 1))
+                out.label("source", key & 1 == 1 ? "service" : "kong")
+                out.label("workspace", "default")
+                out.close(count)
+            }
+        }
     }
 
     private static func grouped(_ workers: [WorkerMetrics]) -> [Group] {
         let all = workers.flatMap { $0.allSeries() }.sorted { a, b in
-            a.routeLabels == b.routeLabels
+            if a.isStream != b.isStream { return b.isStream }
+            return a.routeLabels == b.routeLabels
                 ? a.consumer.lexicographicallyPrecedes(b.consumer)
                 : a.routeLabels.lexicographicallyPrecedes(b.routeLabels)
         }
         var groups: [Group] = []
         for series in all {
             if let last = groups.last, last.routeLabels == series.routeLabels,
-                last.consumer == series.consumer
+                last.consumer == series.consumer, last.isStream == series.isStream
             {
                 groups[groups.count - 1].members.append(series)
             } else {
@@ -180,11 +216,7 @@ public struct Exposition {
         let name: StaticString = "kong_http_requests_total"
         var started = false
         for group in groups {
-            var counts: [Int: Int] = [:]
-            for series in group.members {
-                series.forEachCode { code, fromService, n in counts[code << 1 | (fromService ? 1 : 0), default: 0] += n
-                }
-            }
+            let counts = group.codes
             if counts.isEmpty { continue }
             if out.isFull(&omitted) { continue }
             if !started { out.family(name, "counter", "HTTP status codes per consumer/service/route in Kong") }
@@ -220,7 +252,11 @@ public struct Exposition {
         }
     }
 
-    private func latency(_ family: LatencyFamily, _ groups: [Group], _ out: inout Text, _ omitted: inout Int) {
+    private func latency(
+        _ family: LatencyFamily, _ groups: [Group], _ out: inout Text, _ omitted: inout Int, isStream: Bool = false
+    ) {
+        let name = isStream ? "kong_session_duration_ms" : family.name
+        let help = isStream ? "Duration of stream sessions for each service/route in Kong" : family.help
         var started = false
         let bounds = family.bounds
         for group in groups where group.consumer.isEmpty {
@@ -229,22 +265,22 @@ public struct Exposition {
             }
             let total = cells.reduce(0, +)
             if total == 0 || out.isFull(&omitted) { continue }
-            if !started { out.family(family.name, "histogram", family.help) }
+            if !started { out.family(name, "histogram", help) }
             started = true
             var running = 0
             for i in 0...bounds.count {
                 running += cells[i]
-                out.open(family.name, "_bucket")
+                out.open(name, "_bucket")
                 out.labels(group.routeLabels)
                 out.label("workspace", "default")
                 out.label("le", i < bounds.count ? String(bounds[i]) : "+Inf")
                 out.close(running)
             }
-            out.open(family.name, "_sum")
+            out.open(name, "_sum")
             out.labels(group.routeLabels)
             out.label("workspace", "default")
             out.close(thousandths: group.members.reduce(0) { $0 + $1.sum(family) })
-            out.open(family.name, "_count")
+            out.open(name, "_count")
             out.labels(group.routeLabels)
             out.label("workspace", "default")
             out.close(total)
@@ -267,6 +303,7 @@ public struct Exposition {
                 out.close(workers.reduce(0) { $0 + ($1.reasons.indices.contains(index) ? $1.rejected(index) : 0) })
             }
         }
+        streams(&out)
         if let log = accessLog { self.log(log, &out) }
         out.family("seaway_configuration_revision", "gauge", "Revision in effect; 0 is none.")
         out.plain("seaway_configuration_revision", Int(clamping: node.revision))
@@ -274,6 +311,22 @@ public struct Exposition {
         out.plain("seaway_configurations_refused_total", node.refusedConfigurations)
         out.family("seaway_metrics_omitted_series", "gauge", "Series left out because the answer grew too long.")
         out.plain("seaway_metrics_omitted_series", omitted)
+    }
+
+    private func streams(_ out: inout Text) {
+        out.family("seaway_stream_sessions_total", "counter", "Stream sessions begun.")
+        let ended = sum(.streamEnded)
+        let begun = sum(.streamSessions)
+        out.plain("seaway_stream_sessions_total", begun)
+        out.family("seaway_stream_sessions_active", "gauge", "Stream sessions under way.")
+        out.plain("seaway_stream_sessions_active", max(0, begun - ended))
+        let name: StaticString = "seaway_connections_rejected_total"
+        out.family(name, "counter", "Connections and datagram sessions refused, by reason.")
+        for reason in ConnectionRefusal.allCases {
+            out.open(name)
+            out.label("reason", Bytes(reason.name).string)
+            out.close(workers.reduce(0) { $0 + $1.refused(reason) })
+        }
     }
 
     private func log(_ log: AccessLog.Counts, _ out: inout Text) {
@@ -298,6 +351,7 @@ public struct Exposition {
         (.tlsHandshakeFailures, "seaway_tls_handshake_failures_total", "TLS handshakes of clients that failed."),
         (.upstreamOpened, "seaway_upstream_connections_opened_total", "Upstream connections opened."),
         (.upstreamReused, "seaway_upstream_connections_reused_total", "Requests sent on a kept upstream connection."),
+        (.datagramsLost, "seaway_datagrams_lost_total", "Datagrams lost on their way through."),
         (.snapshots, "seaway_snapshots_applied_total", "Snapshots put in effect, counted per worker."),
         (
             .seriesOverflow, "seaway_metrics_overflow_total",

@@ -12,8 +12,8 @@ final class RecordFormatter {
     private static let shortTarget = 2048
 
     private let format: AccessLog.Format
-    private let scratch = Buffer(capacity: 64)
-    private let clock = Buffer(capacity: 64)
+    let scratch = Buffer(capacity: 64)
+    let clock = Buffer(capacity: 64)
     private var clockSecond = Int64.min
     private var marks: [UInt64] = []
 
@@ -98,12 +98,16 @@ final class RecordFormatter {
     }
 
     private func tls(_ record: RequestRecord, into out: inout LineWriter) {
+        tls(record.tlsVersion, record.tlsCipher, record.tlsClientVerify, into: &out)
+    }
+
+    func tls(_ version: Bytes, _ cipher: Bytes, _ clientVerify: Bytes, into out: inout LineWriter) {
         out.append(",\"tls\":{\"version\":\"")
-        out.append(json: record.tlsVersion)
+        out.append(json: version)
         out.append("\",\"cipher\":\"")
-        out.append(json: record.tlsCipher)
+        out.append(json: cipher)
         out.append("\",\"client_verify\":\"")
-        out.append(json: record.tlsClientVerify)
+        out.append(json: clientVerify)
         out.append("\"}")
     }
 
@@ -141,31 +145,34 @@ final class RecordFormatter {
     private func tries(_ record: RequestRecord, into out: inout LineWriter) {
         var i = 0
         while i < record.keptTries {
-            let attempt = record.attempt(i)
-            out.append(i == 0 ? "{\"ip\":\"" : ",{\"ip\":\"")
-            out.append(attempt.address, scratch: scratch)
-            out.append("\",\"port\":")
-            out.append(decimal: Int(attempt.port))
-            out.append(",\"balancer_start\":")
-            out.append(decimal: Int(attempt.balancerStart / 1_000_000))
-            out.append(",\"balancer_start_ns\":")
-            out.append(decimal: Int(attempt.balancerStart))
-            out.append(",\"balancer_latency\":")
-            out.append(decimal: Int(attempt.balancerLatency / 1_000_000))
-            out.append(",\"balancer_latency_ns\":")
-            out.append(decimal: Int(attempt.balancerLatency))
-            switch attempt.state {
-            case .none: break
-            case .failed: out.append(",\"state\":\"failed\"")
-            case .next: out.append(",\"state\":\"next\"")
-            }
-            if attempt.code != 0 {
-                out.append(",\"code\":")
-                out.append(decimal: Int(attempt.code))
-            }
-            out.append(0x7D)
+            attempt(record.attempt(i), isFirst: i == 0, into: &out)
             i += 1
         }
+    }
+
+    func attempt(_ attempt: UpstreamTry, isFirst: Bool, into out: inout LineWriter) {
+        out.append(isFirst ? "{\"ip\":\"" : ",{\"ip\":\"")
+        out.append(attempt.address, scratch: scratch)
+        out.append("\",\"port\":")
+        out.append(decimal: Int(attempt.port))
+        out.append(",\"balancer_start\":")
+        out.append(decimal: Int(attempt.balancerStart / 1_000_000))
+        out.append(",\"balancer_start_ns\":")
+        out.append(decimal: Int(attempt.balancerStart))
+        out.append(",\"balancer_latency\":")
+        out.append(decimal: Int(attempt.balancerLatency / 1_000_000))
+        out.append(",\"balancer_latency_ns\":")
+        out.append(decimal: Int(attempt.balancerLatency))
+        switch attempt.state {
+        case .none: break
+        case .failed: out.append(",\"state\":\"failed\"")
+        case .next: out.append(",\"state\":\"next\"")
+        }
+        if attempt.code != 0 {
+            out.append(",\"code\":")
+            out.append(decimal: Int(attempt.code))
+        }
+        out.append(0x7D)
     }
 
     // MARK: Headers
@@ -375,7 +382,7 @@ final class RecordFormatter {
     }
 
     /// Brings `clock` to `10/Oct/2026:13:55:36 +0200`, local time; once a second.
-    private func tick(_ milliseconds: Int64) {
+    func tick(_ milliseconds: Int64) {
         let second = milliseconds / 1000
         if second == clockSecond { return }
         clockSecond = second

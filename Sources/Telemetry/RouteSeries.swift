@@ -9,6 +9,8 @@ final class RouteSeries: @unchecked Sendable {
     let routeLabels: [UInt8]
     /// The consumer's name as it is; empty: the route's own series.
     let consumer: [UInt8]
+    /// Of a route of connections or datagrams: sessions instead of requests.
+    let isStream: Bool
     /// The series made after this one; set once, by the worker.
     let next = AtomicLazyReference<RouteSeries>()
 
@@ -32,9 +34,10 @@ final class RouteSeries: @unchecked Sendable {
     /// Codes past the first four.
     private let more = AtomicLazyReference<CodeCells>()
 
-    init(routeLabels: [UInt8], consumer: [UInt8] = [], slab: CellSlab, row: Int) {
+    init(routeLabels: [UInt8], consumer: [UInt8] = [], isStream: Bool = false, slab: CellSlab, row: Int) {
         self.routeLabels = routeLabels
         self.consumer = consumer
+        self.isStream = isStream
         self.slab = slab
         self.row = row
     }

@@ -40,6 +40,31 @@ public enum WorkerCounter: Int, CaseIterable, Sendable {
     case snapshots
     /// Look-ups of routes or consumers that found the table full and shared the overflow series.
     case seriesOverflow
+    /// Stream sessions begun and ended; their difference is active.
+    case streamSessions, streamEnded
+    /// Datagrams lost on their way through: no room in a socket, or too long for the way.
+    case datagramsLost
+}
+
+/// Why a connection was refused before its first request, or a stream session ended without reaching an
+/// upstream. The names are those of the metric's label, and rows of docs/rejections.md.
+public enum ConnectionRefusal: Int, CaseIterable, Sendable {
+    case tooManySessions, untrustedPeer, badProxyHeader, badClientHello, tlsHandshake, setupTimeout, noRoute
+    case notAdmitted, upstreamFailed
+
+    public var name: StaticString {
+        switch self {
+        case .tooManySessions: "too_many_sessions"
+        case .untrustedPeer: "untrusted_peer"
+        case .badProxyHeader: "bad_proxy_header"
+        case .badClientHello: "bad_client_hello"
+        case .tlsHandshake: "tls_handshake"
+        case .setupTimeout: "setup_timeout"
+        case .noRoute: "no_route"
+        case .notAdmitted: "not_admitted"
+        case .upstreamFailed: "upstream_failed"
+        }
+    }
 }
 
 /// One finished request, for the counters.
@@ -84,6 +109,7 @@ public final class WorkerMetrics: @unchecked Sendable {
     /// Names of the reasons for which requests are rejected; `reject` takes an index.
     let reasons: [String]
     private let rejections: Cells
+    private let refusals = Cells(ConnectionRefusal.allCases.count)
     private let limit: Int
 
     /// Oldest series; what readers start from. Declared before `series`: destroyed first, so that
@@ -112,10 +138,14 @@ public final class WorkerMetrics: @unchecked Sendable {
         if reasons.indices.contains(reason) { rejections.add(reason, 1) }
     }
 
+    /// Counts a connection or a session that was refused.
+    public func refuse(_ reason: ConnectionRefusal) { refusals.add(reason.rawValue, 1) }
+
     /// The place of a route's series, made when it is new. `service` and `route` are the names that
-    /// labels show: name, or host respectively id where there is none.
-    public func slot(service: Bytes, route: Bytes) -> Slot {
-        Slot(index: place(Self.labels(service: service, route: route), .empty))
+    /// labels show: name, or host respectively id where there is none. `isStream`: the route is one of
+    /// connections or datagrams.
+    public func slot(service: Bytes, route: Bytes, isStream: Bool = false) -> Slot {
+        Slot(index: place(Self.labels(service: service, route: route), .empty, isStream: isStream))
     }
 
     /// Counts a finished request.
@@ -165,11 +195,13 @@ public final class WorkerMetrics: @unchecked Sendable {
 
     /// The series of these labels; made when it is new. Names come from the configuration, not from
     /// clients, so that the hash needs no key.
-    private func place(_ labels: [UInt8], _ consumer: Bytes) -> Int32 {
+    private func place(_ labels: [UInt8], _ consumer: Bytes, isStream: Bool = false) -> Int32 {
         var hash = labels.withBytes { consumer.hash64(seed: $0.hash64()) }
         while let at = places[hash] {
             let found = series[Int(at)]
-            if found.routeLabels == labels, found.consumer.withBytes({ $0 == consumer }) { return at }
+            if found.isStream == isStream, found.routeLabels == labels, found.consumer.withBytes({ $0 == consumer }) {
+                return at
+            }
             hash &+= 1
         }
         // The last place is for all that do not fit.
@@ -180,16 +212,16 @@ public final class WorkerMetrics: @unchecked Sendable {
             }
             return Int32(series.count - 1)
         }
-        push(labels, consumer)
+        push(labels, consumer, isStream: isStream)
         places[hash] = Int32(series.count - 1)
         return Int32(series.count - 1)
     }
 
-    private func push(_ labels: [UInt8], _ consumer: Bytes) {
+    private func push(_ labels: [UInt8], _ consumer: Bytes, isStream: Bool = false) {
         let index = series.count
         if index & (Self.slabRows - 1) == 0 { slabs.append(CellSlab(rows: Self.slabRows, width: RouteSeries.width)) }
         let made = RouteSeries(
-            routeLabels: labels, consumer: consumer.array, slab: slabs[index >> Self.slabShift],
+            routeLabels: labels, consumer: consumer.array, isStream: isStream, slab: slabs[index >> Self.slabShift],
             row: index & (Self.slabRows - 1))
         if let last = series.last { _ = last.next.storeIfNil(made) } else { _ = oldest.storeIfNil(made) }
         series.append(made)
@@ -219,6 +251,8 @@ public final class WorkerMetrics: @unchecked Sendable {
     /// A counter's value now.
     public func value(_ counter: WorkerCounter) -> Int { counters.load(counter.rawValue) }
 
+    func refused(_ reason: ConnectionRefusal) -> Int { refusals.load(reason.rawValue) }
+
     func rejected(_ reason: Int) -> Int { rejections.load(reason) }
 
     /// All series there are at this moment.
@@ -243,14 +277,14 @@ public struct RouteSlots {
     /// The slot of a route. `names` gives the service's and the route's label, and is called once per route.
     @inline(__always)
     public mutating func slot(
-        _ route: Int, _ metrics: WorkerMetrics, names: () -> (service: String, route: String)
+        _ route: Int, _ metrics: WorkerMetrics, isStream: Bool = false, names: () -> (service: String, route: String)
     ) -> WorkerMetrics.Slot {
         guard places.indices.contains(route) else { return .none }
         let known = places[route]
         if known >= 0 { return WorkerMetrics.Slot(index: known) }
         let names = names()
         let slot = names.service.withBytes { service in
-            names.route.withBytes { metrics.slot(service: service, route: $0) }
+            names.route.withBytes { metrics.slot(service: service, route: $0, isStream: isStream) }
         }
         places[route] = slot.index
         return slot

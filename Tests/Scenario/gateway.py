@@ -42,14 +42,15 @@ def service(name, url, routes=None, **fields) -> dict:
 class Gateway:
     """Ends with everything that it started, also in the middle of a failed test."""
 
-    def __init__(self, config, *flags, workers=1, https=False, status=True):
+    def __init__(self, config, *flags, workers=1, http="127.0.0.1:0", https=False, status=True):
+        https = "127.0.0.1:0" if https is True else https or "off"
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="seaway-scenario-"))
         self.config = self.folder / "kong.yml"
         self.write(config)
         self.state = self.folder / "state"
         self.arguments = [
-            SEAWAY, "gateway", "run", "--config", str(self.config), "--http", "127.0.0.1:0",
-            "--https", "127.0.0.1:0" if https else "off", "--status", "127.0.0.1:0" if status else "off",
+            SEAWAY, "gateway", "run", "--config", str(self.config), "--http", http,
+            "--https", https, "--status", "127.0.0.1:0" if status else "off",
             "--workers", str(workers), "--state-dir", str(self.state), "--drain-timeout", "5s", *flags]
         self.generation = 0
         self.process = None
@@ -91,6 +92,8 @@ class Gateway:
         self.port = self._port(r"  http  +http://127\.0\.0\.1:(\d+)", text)
         self.https_port = self._port(r"  https +https://127\.0\.0\.1:(\d+)", text)
         self.status_port = self._port(r"  status +http://127\.0\.0\.1:(\d+)", text)
+        # Ports of the --stream listeners, in the order of the flags.
+        self.stream_ports = [int(p) for p in re.findall(r"^  (?:tcp|tls|udp) +\w+://\S+?:(\d+)", text, re.MULTILINE)]
 
     @staticmethod
     def _port(pattern, text) -> int:
@@ -124,6 +127,16 @@ class Gateway:
     @property
     def proxy(self) -> int:
         return eventually("one proxy process", self.proxies)[-1]
+
+    def descriptors(self, kind="socket") -> int:
+        """Open descriptors of the proxy that are sockets (or `pipe`s)."""
+        found = 0
+        for entry in os.scandir(f"/proc/{self.proxy}/fd"):
+            try:
+                found += os.readlink(entry.path).startswith(kind + ":")
+            except OSError:
+                pass
+        return found
 
     def resident(self) -> int:
         """Resident bytes of the proxy."""

@@ -39,6 +39,10 @@ static inline int sys_errno(void) { return errno; }
 static inline long sys_recv(int fd, uintptr_t buffer, size_t count) {
     return recv(fd, (void *)buffer, count, 0);
 }
+/// What a read would give, left where it is.
+static inline long sys_peek(int fd, uintptr_t buffer, size_t count) {
+    return recv(fd, (void *)buffer, count, MSG_PEEK);
+}
 static inline long sys_send(int fd, uintptr_t buffer, size_t count) {
     return send(fd, (const void *)buffer, count, MSG_NOSIGNAL);
 }
@@ -238,6 +242,39 @@ static inline int sys_inotify_flags(void) { return IN_NONBLOCK | IN_CLOEXEC; }
 const char *sys_environment(long n);
 /// How many CPUs this process may run on.
 int sys_available_processors(void);
+
+/// Closing `fd` resets the connection instead of ending it in order.
+static inline int sys_reset_on_close(int fd) {
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+    return setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
+// Bytes from socket to socket through a pipe, inside the kernel. None of these waits.
+long sys_splice(int from, int to, size_t count);
+/// Reading end first, writing end second.
+int sys_pipe(int *ends);
+/// Bytes the pipe holds from now on; -1: it may not grow so far.
+int sys_set_pipe_size(int fd, int bytes);
+
+/// One datagram: how long it is, who sent it (or gets it), and which of our addresses it came to.
+/// IPv4 addresses are in the low 32 bits of `low`.
+typedef struct {
+    uint64_t high, low;
+    uint64_t localHigh, localLow;
+    uint32_t length;
+    uint16_t port;
+    uint8_t isIPv6;
+    /// `localHigh` and `localLow` are known: the socket is bound to any address.
+    uint8_t hasLocal;
+} sys_datagram;
+/// Most datagrams in one call.
+enum { SYS_DATAGRAMS = 32 };
+/// Reads up to `count` datagrams, each into its slot of `stride` bytes; `facts` has as many `sys_datagram`.
+int sys_recv_datagrams(int fd, uintptr_t slots, size_t stride, uintptr_t facts, int count);
+/// Sends slots of the lengths in `facts`, all to one peer; `to` NULL: the one the socket is connected to.
+int sys_send_datagrams(int fd, uintptr_t slots, size_t stride, uintptr_t facts, int count, const sys_datagram *to);
+/// Has `sys_recv_datagrams` tell the local address of each datagram.
+int sys_tell_local_address(int fd, int isIPv6);
 
 static inline int sys_duplicate(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, 0); }
 

@@ -45,16 +45,20 @@ public final class TLSClient: @unchecked Sendable {  // Read-only after init; Op
     }
 
     /// A session for a connection to `name` (a host name or an IP address, without a port).
-    /// - Parameter http2: offer HTTP/2 and nothing else; otherwise HTTP/1.1 and nothing else.
-    public func session(_ descriptor: Int32, name: String, resuming: TLSResumption?, http2: Bool = false)
-        -> TLSSession?
-    {
+    /// - Parameters:
+    ///   - http2: offer HTTP/2 and nothing else; otherwise HTTP/1.1 and nothing else.
+    ///   - isHTTP: false: offer no protocol at all.
+    public func session(
+        _ descriptor: Int32, name: String, resuming: TLSResumption?, http2: Bool = false, isHTTP: Bool = true
+    ) -> TLSSession? {
         guard let session = unsafe TLSSession(context: context.raw, owner: self, descriptor: descriptor, server: false)
         else {
             return nil
         }
-        let protocols: [UInt8] = http2 ? [2, 0x68, 0x32] : [8] + Bytes("http/1.1").array
-        unsafe _ = SSL_set_alpn_protos(session.raw, protocols, UInt32(protocols.count))
+        if isHTTP {
+            let protocols: [UInt8] = http2 ? [2, 0x68, 0x32] : [8] + Bytes("http/1.1").array
+            unsafe _ = SSL_set_alpn_protos(session.raw, protocols, UInt32(protocols.count))
+        }
         // As certificates have it: no brackets around an address, no root's dot.
         var name = name
         if name.hasPrefix("["), name.hasSuffix("]") { name = String(name.dropFirst().dropLast()) }

@@ -31,10 +31,11 @@ public final class TLSServer: @unchecked Sendable {  // Read-only after init; Op
     /// - Parameters:
     ///   - names: a server name (`host`, `*.suffix`, `prefix.*` or `*`) and the identity it shows.
     ///   - clientAuthorities: PEM; not empty: a client must show a certificate that they issued.
+    ///   - isHTTP: agree with the client on a version of HTTP; otherwise what it offers is not looked at.
     /// - Throws: the index of the identity that cannot be used is in `failed`.
     public init(
         identities: [TLSIdentity], names: [(name: String, identity: Int)], clientAuthorities: String,
-        tickets: TicketKeys, failed: (Int, TLSError) -> Void
+        isHTTP: Bool = true, tickets: TicketKeys, failed: (Int, TLSError) -> Void
     ) throws(TLSError) {
         var exact: [String: Int] = [:]
         var suffixes: [String: Int] = [:]
@@ -71,7 +72,7 @@ public final class TLSServer: @unchecked Sendable {  // Read-only after init; Op
         self.prefixes = prefixes
         self.catchAll = catchAll
         base = contexts.first ?? selfMade
-        for context in contexts + [selfMade] { try prepare(context, clientAuthorities, tickets) }
+        for context in contexts + [selfMade] { try prepare(context, clientAuthorities, isHTTP, tickets) }
         unsafe seaway_set_servername(
             base.raw,
             { ssl, _, argument in
@@ -81,15 +82,16 @@ public final class TLSServer: @unchecked Sendable {  // Read-only after init; Op
             }, Unmanaged.passUnretained(self).toOpaque())
     }
 
-    private func prepare(_ context: TLSContextHandle, _ clientAuthorities: String, _ tickets: TicketKeys)
-        throws(TLSError)
-    {
+    private func prepare(
+        _ context: TLSContextHandle, _ clientAuthorities: String, _ isHTTP: Bool, _ tickets: TicketKeys
+    ) throws(TLSError) {
         var keys = tickets.bytes
         unsafe _ = seaway_set_ticket_keys(context.raw, &keys, keys.count)
         unsafe seaway_set_session_cache(context.raw, 0)
         unsafe SSL_CTX_set_num_tickets(context.raw, 1)
-        // Sessions made under another client-certificate policy must not be resumed here.
-        var policy = clientAuthorities.withBytes { $0.hash64() }
+        // Sessions made under another client-certificate policy, or for another kind of listener, must not
+        // be resumed here.
+        var policy = clientAuthorities.withBytes { $0.hash64() } ^ (isHTTP ? 0 : .max)
         unsafe withUnsafeBytes(of: &policy) { raw in
             _ = unsafe SSL_CTX_set_session_id_context(
                 context.raw, raw.baseAddress?.assumingMemoryBound(to: UInt8.self), UInt32(raw.count))
@@ -98,6 +100,7 @@ public final class TLSServer: @unchecked Sendable {  // Read-only after init; Op
             try context.trust(clientAuthorities)
             unsafe SSL_CTX_set_verify(context.raw, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nil)
         }
+        guard isHTTP else { return }
         unsafe SSL_CTX_set_alpn_select_cb(
             context.raw,
             { _, out, outCount, offered, offeredCount, _ in

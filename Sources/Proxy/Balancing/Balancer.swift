@@ -128,8 +128,24 @@ final class Balancer {
             slots[index].connections -= 1
             if algorithm == .latency, let latency { average(index, latency, now: now) }
         }
-        guard index >= 0, slots[index].cell >= 0 else { return }
+        if index >= 0 { report(pick, index, event, now: now) }
+    }
+
+    /// The endpoint has taken a connection that may last: what that says is recorded at once, and the
+    /// pick ends later with `finished` and `.none`.
+    ///
+    /// - Parameter latency: what connecting took, in seconds.
+    func connected(_ pick: inout Pick, latency: Double, now: Int64) {
+        let index = index(of: pick)
+        guard index >= 0 else { return }
+        if algorithm == .latency { average(index, latency, now: now) }
+        report(pick, index, .connected, now: now)
+        pick.isTrial = false
+    }
+
+    private func report(_ pick: Pick, _ index: Int, _ event: HealthEvent, now: Int64) {
         let cell = slots[index].cell
+        guard cell >= 0 else { return }
         if pick.isTrial {
             board.reportTrial(event, cell: cell, limits: policy.passive, now: now)
         } else if !policy.passive.confirmsHealthy(event) || board.state(cell).status != .healthy {

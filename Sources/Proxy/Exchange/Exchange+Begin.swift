@@ -16,6 +16,7 @@ extension Exchange {
         requestBytes = request.wireCount
         dropNamedFields()
         identifyClient(client.transport)
+        if isGRPC { armCallDeadline() }
         switch resolve(client.transport) {
         case .matched: enterRoute()
         case .notFound, .badPath: answerUnrouted(404, "no Route matched with those values")
@@ -167,14 +168,6 @@ extension Exchange {
     /// Answers with an error of our own, in the format that the client accepts.
     func answer(_ status: Int, _ message: StaticString) {
         _ = replyError(status, Bytes(message))
-        sendReply()
-    }
-
-    /// Answers a gRPC call.
-    private func answerGRPC(_ status: Int, _ message: StaticString) {
-        setReply(200)
-        replyHeaders.set(.contentType, Bytes(ErrorFormat.grpc.contentType))
-        ErrorBody.setGRPC(status, Bytes(message), self)
         sendReply()
     }
 }

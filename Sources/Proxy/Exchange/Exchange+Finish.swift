@@ -61,6 +61,7 @@ extension Exchange {
         // Given back twice, it would serve two requests at once.
         guard !isOver else { return }
         isOver = true
+        disarmCallDeadline()
         finishAttempt(.none)
         // Before the upstream is let go: the log line reads the response from its buffer.
         account(aborted: aborted)
@@ -73,6 +74,7 @@ extension Exchange {
         let keep = keepsClient && requestBodyDone
         let linger = !requestBodyDone || isLocalReply
         stage = .idle
+        dropReplay()
         for buffer in [requestBody, responseBody] { if let buffer { worker.buffers.give(buffer) } }
         requestBody = nil
         responseBody = nil

@@ -52,6 +52,12 @@ final class WorkerCluster {
         return hash
     }
 
+    /// The hash for a stream session: of all that a cluster may hash, it has an address alone.
+    func hash(of client: IPAddress) -> UInt32? {
+        guard hashKey.isOn else { return nil }
+        return hashKey.hash(AddressInput(clientAddress: client), newCookie: Buffer(capacity: 64))
+    }
+
     func pool(for exchange: Exchange, _ pick: Balancer.Pick) -> UpstreamPool {
         let running = ObjectIdentifier(exchange.running)
         if let last = lastPool, last.serial == pick.serial, last.service == exchange.service, last.running == running {
@@ -97,6 +103,18 @@ final class WorkerCluster {
         for pool in pools.values { pool.drop() }
         pools = [:]
     }
+}
+
+/// What a stream session lends for hashing.
+private struct AddressInput: HashInputs {
+    let clientAddress: IPAddress
+
+    func withConsumer(_ body: (Bytes) -> Void) {}
+    func withHeader(_ name: Bytes, _ body: (Bytes) -> Void) {}
+    func withCookie(_ name: Bytes, _ body: (Bytes) -> Void) {}
+    var path: Bytes { .empty }
+    var queryBytes: Bytes { .empty }
+    func withCapture(_ name: Bytes, _ body: (Bytes) -> Void) {}
 }
 
 extension Exchange: HashInputs {

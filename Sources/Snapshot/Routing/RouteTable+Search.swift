@@ -63,7 +63,7 @@ extension RouteTable {
         probe.values.query = request.target.dropFirst(queryFrom + 1)
     }
 
-    /// Splits the host, and brings it and the server name to lower case.
+    /// Splits the host, and brings it and the server name to the form of `HostName`.
     private func setNames(_ request: MatchRequest, _ probe: inout Probe, _ buffer: Buffer) {
         var host = request.host
         probe.port = request.port
@@ -71,10 +71,8 @@ extension RouteTable {
             probe.port = port
             host = host.prefix(colon)
         }
-        var serverName = request.isTLS ? request.serverName : .empty
-        if serverName.count > 1, serverName[serverName.count - 1] == 0x2E {
-            serverName = serverName.prefix(serverName.count - 1)
-        }
+        host = HostName.trimmed(host)
+        let serverName = request.isTLS ? HostName.trimmed(request.serverName) : .empty
         buffer.clear()
         buffer.reserve(host.count + serverName.count)
         probe.isTLS = request.isTLS

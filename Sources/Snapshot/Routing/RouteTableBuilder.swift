@@ -147,13 +147,15 @@ struct RouteTableBuilder {
     private mutating func addHosts(_ route: Route) -> Range32 {
         let start = UInt32(ruleHosts.count)
         for host in route.hosts {
-            var text = host.utf8.map { ASCII.lower($0) }
+            var name = host[...]
             var port = 0
-            if let colon = text.firstIndex(of: 0x3A), let number = text.withBytes({ $0.dropFirst(colon + 1).decimal() })
+            if let colon = host.utf8.firstIndex(of: 0x3A),
+                let number = Array(host[colon...].utf8).withBytes({ $0.dropFirst(1).decimal() })
             {
                 port = number
-                text.removeSubrange(colon...)
+                name = host[..<colon]
             }
+            var text = HostName.canonical(String(name))
             addHost(Self.takeWildcard(&text), text, port: port)
         }
         return Range32(start: start, count: UInt32(ruleHosts.count) - start)
@@ -186,8 +188,7 @@ struct RouteTableBuilder {
     private mutating func addServerNames(_ route: Route) -> Range32 {
         let start = UInt32(serverNames.count)
         for name in route.serverNames {
-            var text = name.utf8.map { ASCII.lower($0) }
-            if text.count > 1, text.last == 0x2E { text.removeLast() }
+            var text = HostName.canonical(name)
             let kind = Self.takeWildcard(&text)
             let stored = text.withBytes { store($0) }
             serverNames.append(NamePattern(kind: kind, offset: stored.offset, count: stored.count))

@@ -184,8 +184,7 @@ public final class CompiledExpressions: @unchecked Sendable {  // Written by `ad
             if result.test == .regex {
                 result.offset = try pattern(literal, foldsCase: foldsCase, range, text)
             } else {
-                // Names of hosts have no case; their values are in lower case.
-                let stored = store(literal.utf8.map { foldsCase ? ASCII.lower($0) : $0 })
+                let stored = store(foldsCase ? HostName.literal(literal, predicate.comparison) : Array(literal.utf8))
                 (result.offset, result.count) = (stored.offset, stored.count)
             }
         }

@@ -8,7 +8,7 @@ public enum ExpressionField: Sendable, Hashable {
     case serverName
     /// `http.method`, as sent.
     case method
-    /// `http.host`: the Host header in lower case, without its port.
+    /// `http.host`: the Host header in lower case, without its port and a final dot.
     case host
     /// `http.path`: the canonical path, without the query.
     case path

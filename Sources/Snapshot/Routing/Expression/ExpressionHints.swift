@@ -95,8 +95,10 @@ struct ExpressionHints {
             return [.segment(number): [Value(name: .exact, text: text)]]
         case .method:
             return predicate.isLowered || name != .exact ? [:] : [.method: [Value(name: .exact, text: text)]]
-        case .host: return name.map { [.host: [Value(name: $0, text: text.map(ASCII.lower))]] } ?? [:]
-        case .serverName: return name.map { [.serverName: [Value(name: $0, text: text.map(ASCII.lower))]] } ?? [:]
+        case .host, .serverName:
+            guard let name else { return [:] }
+            let kind: Kind = predicate.field == .host ? .host : .serverName
+            return [kind: [Value(name: name, text: HostName.literal(literal, predicate.comparison))]]
         case .header(let header):
             // The index knows values in ASCII's lower case only.
             guard name == .exact, !predicate.isLowered || text.allSatisfy({ $0 < 0x80 }) else { return [:] }

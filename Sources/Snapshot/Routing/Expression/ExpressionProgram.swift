@@ -79,7 +79,7 @@ public struct ExpressionValues {
     public var destinationPort: Int
     /// Empty for streams, as all that follow.
     var method = Bytes.empty
-    /// In lower case, without port; empty: there is none.
+    /// In lower case, without port and final dot; empty: there is none.
     var host = Bytes.empty
     /// Canonical.
     var path = Bytes.empty
@@ -158,7 +158,7 @@ public final class ExpressionMemory {
     }
 
     /// Bytes that the largest of its buffers has room for.
-    var capacity: Int { max(lowered.capacity, decoded.capacity, captured.capacity) }
+    var capacity: Int { max(lowered.capacity, decoded.capacity, captured.capacity, matcher.capacity) }
 
     func forget() {
         prefixCount = -1

@@ -128,7 +128,7 @@ public final class StreamTable: @unchecked Sendable {  // `pool` is written by i
 
     /// The whole name, each `prefix.*` and each `*.suffix` that it falls under, hashed on the way.
     private func searchNames(_ lane: borrowing StreamLane, _ probe: StreamProbe, _ best: inout UInt32) {
-        let name = Self.trimmed(probe.question.serverName)
+        let name = HostName.trimmed(probe.question.serverName)
         guard !name.isEmpty else { return }
         var hash = NameHash(seed: seed)
         var at = 0
@@ -145,11 +145,6 @@ public final class StreamTable: @unchecked Sendable {  // `pool` is written by i
             hash.add(name[at])
             if name[at] == 0x2E { search(lane, StreamKey(.suffix, hash), probe, &best) }
         }
-    }
-
-    /// Without the dot that may end a full name.
-    static func trimmed(_ name: Bytes) -> Bytes {
-        name.count > 1 && name[name.count - 1] == 0x2E ? name.prefix(name.count - 1) : name
     }
 
     // MARK: Step 3
@@ -198,7 +193,7 @@ public final class StreamTable: @unchecked Sendable {  // `pool` is written by i
 
     func holds(_ conditions: Range32, _ serverName: Bytes) -> Bool {
         if conditions.count == 0 { return true }
-        let name = Self.trimmed(serverName)
+        let name = HostName.trimmed(serverName)
         for at in conditions.range {
             let pattern = names[at]
             let text = pool.bytes(at: Int(pattern.offset), count: Int(pattern.count))

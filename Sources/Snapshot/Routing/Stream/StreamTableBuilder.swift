@@ -93,10 +93,10 @@ struct StreamTableBuilder {
 
     /// `*.x` is anything that ends with `.x`, `x.*` anything that begins with `x.`.
     private static func pattern(_ name: String) -> (kind: NameKind, text: [UInt8]) {
-        let text = name.utf8.map { ASCII.lower($0) }
+        let text = HostName.canonical(name)
         if text.first == 0x2A { return (.suffix, Array(text.dropFirst())) }
         if text.last == 0x2A { return (.prefix, Array(text.dropLast())) }
-        return (.exact, text.count > 1 && text.last == 0x2E ? Array(text.dropLast()) : text)
+        return (.exact, text)
     }
 
     // MARK: Lanes
