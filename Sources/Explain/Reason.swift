@@ -7,11 +7,7 @@ enum Reason {
     /// Which part of the priority decided, the most significant first.
     static func order(_ loser: RoutePart, behind winner: RoutePart, _ routes: [Route]) -> String {
         let (mine, other) = (routes[loser.route], routes[winner.route])
-        if !other.expression.isEmpty {
-            if mine.expression.isEmpty { return "routes with an expression go first" }
-            if mine.priority != other.priority { return "priority \(mine.priority) < \(other.priority)" }
-            return "same priority, and its id \(loser.id) is smaller than \(winner.id)"
-        }
+        if let reason = expressionOrder(mine, behind: other) { return reason }
         let (kinds, otherKinds) = (RoutePriority.kinds(of: mine), RoutePriority.kinds(of: other))
         if kinds != otherKinds { return "fewer kinds of matcher (\(kinds) < \(otherKinds))" }
         if hasPlainHosts(mine) != hasPlainHosts(other) {
@@ -70,8 +66,16 @@ enum Reason {
         }
     }
 
+    /// Why a route goes behind one with an expression; nil if that has none.
+    static func expressionOrder(_ loser: Route, behind winner: Route) -> String? {
+        if winner.expression.isEmpty { return nil }
+        if loser.expression.isEmpty { return "routes with an expression go first" }
+        if loser.priority != winner.priority { return "priority \(loser.priority) < \(winner.priority)" }
+        return "same priority, and its id \(loser.id) is smaller than \(winner.id)"
+    }
+
     /// A part of an expression, and what the request has instead.
-    private static func predicate(_ expression: String, _ range: Range<Int>, _ observed: [String]?) -> String {
+    static func predicate(_ expression: String, _ range: Range<Int>, _ observed: [String]?) -> String {
         let bytes = Array(expression.utf8)
         let part = range.upperBound <= bytes.count ? String(decoding: bytes[range], as: UTF8.self) : expression
         let shown = part.split { $0.isWhitespace }.joined(separator: " ")

@@ -177,7 +177,11 @@ final class Worker {
             return Socket.close(descriptor)
         }
         metrics.count(.accepted)
-        if let server = listener.tls {
+        if listener.proxyProtocol {
+            let arrival = ProxyArrival(worker: self, listener: listener, peer: peer)
+            clients[ObjectIdentifier(arrival)] = arrival
+            arrival.start(descriptor)
+        } else if let server = listener.tls {
             let arrival = Arrival(worker: self, listener: listener, peer: peer)
             clients[ObjectIdentifier(arrival)] = arrival
             arrival.start(descriptor, server: server)

@@ -320,9 +320,9 @@ public struct Exposition {
         out.plain("seaway_stream_sessions_total", begun)
         out.family("seaway_stream_sessions_active", "gauge", "Stream sessions under way.")
         out.plain("seaway_stream_sessions_active", max(0, begun - ended))
-        let name: StaticString = "seaway_stream_refused_total"
-        out.family(name, "counter", "Stream sessions that reached no upstream, by reason.")
-        for reason in StreamRefusal.allCases {
+        let name: StaticString = "seaway_connections_rejected_total"
+        out.family(name, "counter", "Connections and datagram sessions refused, by reason.")
+        for reason in ConnectionRefusal.allCases {
             out.open(name)
             out.label("reason", Bytes(reason.name).string)
             out.close(workers.reduce(0) { $0 + $1.refused(reason) })

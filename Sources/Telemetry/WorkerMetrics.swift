@@ -46,9 +46,9 @@ public enum WorkerCounter: Int, CaseIterable, Sendable {
     case datagramsLost
 }
 
-/// Why a stream session was refused, or ended without reaching an upstream. The names are those of the
-/// metric's label, and rows of docs/rejections.md.
-public enum StreamRefusal: Int, CaseIterable, Sendable {
+/// Why a connection was refused before its first request, or a stream session ended without reaching an
+/// upstream. The names are those of the metric's label, and rows of docs/rejections.md.
+public enum ConnectionRefusal: Int, CaseIterable, Sendable {
     case tooManySessions, untrustedPeer, badProxyHeader, badClientHello, tlsHandshake, setupTimeout, noRoute
     case notAdmitted, upstreamFailed
 
@@ -109,7 +109,7 @@ public final class WorkerMetrics: @unchecked Sendable {
     /// Names of the reasons for which requests are rejected; `reject` takes an index.
     let reasons: [String]
     private let rejections: Cells
-    private let streamRefusals = Cells(StreamRefusal.allCases.count)
+    private let refusals = Cells(ConnectionRefusal.allCases.count)
     private let limit: Int
 
     /// Oldest series; what readers start from. Declared before `series`: destroyed first, so that
@@ -138,8 +138,8 @@ public final class WorkerMetrics: @unchecked Sendable {
         if reasons.indices.contains(reason) { rejections.add(reason, 1) }
     }
 
-    /// Counts a stream session that reached no upstream.
-    public func refuse(_ reason: StreamRefusal) { streamRefusals.add(reason.rawValue, 1) }
+    /// Counts a connection or a session that was refused.
+    public func refuse(_ reason: ConnectionRefusal) { refusals.add(reason.rawValue, 1) }
 
     /// The place of a route's series, made when it is new. `service` and `route` are the names that
     /// labels show: name, or host respectively id where there is none. `isStream`: the route is one of
@@ -251,7 +251,7 @@ public final class WorkerMetrics: @unchecked Sendable {
     /// A counter's value now.
     public func value(_ counter: WorkerCounter) -> Int { counters.load(counter.rawValue) }
 
-    func refused(_ reason: StreamRefusal) -> Int { streamRefusals.load(reason.rawValue) }
+    func refused(_ reason: ConnectionRefusal) -> Int { refusals.load(reason.rawValue) }
 
     func rejected(_ reason: Int) -> Int { rejections.load(reason) }
 

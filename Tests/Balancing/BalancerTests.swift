@@ -234,6 +234,30 @@ struct Rig {
         #expect(Set((0..<2).map { _ in rig.next(now: 11 * second) }) == [1, 2])
     }
 
+    @Test("a session that lasts settles its trial when it is connected, and not again when it ends")
+    func longTrial() throws {
+        let rig = Rig([1, 1], healthChecks: true)
+        fail(rig, endpoint: 0, now: 0)
+        var session = try #require(rig.pick(now: 10 * second))
+        #expect(session.isTrial)
+        rig.balancer.connected(&session, latency: 0.01, now: 10 * second)
+        #expect(Set((0..<2).map { _ in rig.next(now: 11 * second) }) == [1, 2])
+        fail(rig, endpoint: 0, now: 12 * second)
+        rig.balancer.finished(session, event: .none, latency: nil, now: 13 * second)
+        #expect((0..<4).allSatisfy { _ in rig.next(now: 13 * second) == 2 })
+    }
+
+    @Test("a session counts as a connection until it ends, connected or not")
+    func sessionsCount() throws {
+        let rig = Rig([1, 1], .leastConnections)
+        var first = try #require(rig.pick())
+        rig.balancer.connected(&first, latency: 0.01, now: 0)
+        let second = try #require(rig.pick())
+        #expect(first.index != second.index)
+        rig.balancer.finished(second, event: .none, latency: nil, now: 0)
+        #expect(try #require(rig.pick()).index == second.index)
+    }
+
     @Test("failed trials double the back-off up to five minutes")
     func trialBackoff() throws {
         let rig = Rig([1, 1], healthChecks: true)

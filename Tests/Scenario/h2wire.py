@@ -75,6 +75,7 @@ def machine(client, settings, checked=True):
         client_side=client, header_encoding="latin-1", validate_outbound_headers=checked, normalize_outbound_headers=checked)
     made = Connection(config)
     made.local_settings = h2.settings.Settings(client=client, initial_values={**dict(made.local_settings), **settings})
+    made.max_inbound_frame_size = made.local_settings.max_frame_size
     return made
 
 
@@ -404,7 +405,7 @@ class Link:
         self.origin, self.socket, self.number = origin, sock, number
         self.changed = threading.Condition(threading.RLock())
         self.machine = machine(False, origin.settings, origin.checked)
-        self.works, self.closed, self.most, self.last = {}, False, 0, None
+        self.works, self.closed, self.most, self.last, self.told = {}, False, 0, None, origin.limit is None
         self.goaways = []
 
     def run(self):
@@ -412,6 +413,8 @@ class Link:
             self.machine.initiate_connection()
             if self.origin.window:
                 self.machine.increment_flow_control_window(self.origin.window)
+            if self.origin.limit:
+                self.machine.update_settings({CODES.MAX_CONCURRENT_STREAMS: self.origin.limit})
             self.flush()
         try:
             while data := self._read():
@@ -471,6 +474,11 @@ class Link:
             case h2.events.RequestReceived():
                 if self.last is not None and event.stream_id > self.last:
                     return
+                if not self.told and self.machine.open_inbound_streams > self.origin.limit:
+                    # The peer could not know yet. Once it does, the package calls it a fault.
+                    self.origin.refused += 1
+                    self.machine.reset_stream(event.stream_id, REFUSED_STREAM)
+                    return
                 work = self.works[event.stream_id] = Work(self, event.stream_id, list(event.headers))
                 self.most = max(self.most, self.machine.open_inbound_streams)
                 self.origin.begin(work)
@@ -483,6 +491,8 @@ class Link:
                 work.unacknowledged += event.flow_controlled_length
             case h2.events.TrailersReceived():
                 work.trailers = list(event.headers)
+            case h2.events.SettingsAcknowledged():
+                self.told = self.told or CODES.MAX_CONCURRENT_STREAMS in event.changed_settings
             case h2.events.StreamEnded():
                 if work:
                     work.ended = True
@@ -498,10 +508,12 @@ class H2Origin:
     """An HTTP/2 upstream on 127.0.0.1, by prior knowledge or over TLS.
 
     `on` gives a path its script, which is called with the `Work`. Paths without one read the body and answer
-    the origin's name. What a gateway did wrong stands in `faults`.
+    the origin's name. What a gateway did wrong stands in `faults`. With a `limit` of streams, those over it are
+    refused as long as a gateway cannot know of it.
     """
 
-    def __init__(self, context=None, name="h2", settings=None, window=0, checked=True, port=0):
+    def __init__(self, context=None, name="h2", settings=None, window=0, checked=True, port=0, limit=None):
+        self.limit, self.refused = limit, 0
         self.name, self.context, self.settings, self.window, self.checked = name, context, settings or {}, window, checked
         self.scripts, self.requests, self.links, self.faults = {}, [], [], []
         self.lock = threading.Lock()

@@ -1,6 +1,5 @@
 """HTTP/2 on either side and both: what a request and its response mean is the same in every mix."""
 
-import json
 import ssl
 import threading
 import time
@@ -75,8 +74,6 @@ class Choosing(Mixed):
 
 class Meaning(Mixed):
     """One script at each upstream, one request by each client."""
-
-    flags = ("--access-log", "access.json")
 
     def each(self, path, *request, **more):
         """(client, upstream, answer) of every mix."""
@@ -275,15 +272,18 @@ class Meaning(Mixed):
         self.assertEqual(client.finish(reply).status, 200)
         self.assertEqual(self.jobs("h1")[-1].get("x-forwarded-host"), "shop.example")
 
+
+class Log(Mixed):
+    flags = ("--access-log", "access.log", "--access-log-format", "combined")
+
     def test_the_access_log_names_the_protocol(self):
-        for client in CLIENTS:
-            self.ask(client, f"/h1/log-{client}")
-        file = self.gateway.folder / "access.json"
         want = {"h1": "HTTP/1.1", "h1s": "HTTP/1.1", "h2c": "HTTP/2.0", "h2": "HTTP/2.0"}
+        for client in CLIENTS:
+            self.ask(client, f"/h2c/log-{client}")
+        file = self.gateway.folder / "access.log"
         for client, protocol in want.items():
-            lines = lambda c=client: [x for x in file.read_text().splitlines() if f"/h1/log-{c}\"" in x or f"/h1/log-{c} " in x]
-            line = eventually(f"a line for {client}", lines)[0]
-            self.assertIn(protocol, json.dumps(json.loads(line)), client)
+            self.assertIn(f'"GET /h2c/log-{client} {protocol}" 200 ', eventually(
+                f"a line for {client}", lambda c=client: [x for x in file.read_text().splitlines() if f"/log-{c} " in x])[0])
 
 
 class Troubles(Mixed):
@@ -338,7 +338,9 @@ class Troubles(Mixed):
                 client.machine.send_data(reply.stream, b"x" * sent, end_stream=True)
                 client.flush()
                 client.finish(reply)
-                self.assertTrue(reply.code is not None or reply.status == 400, (upstream, said, sent, reply))
+                # A request of no bytes may be answered before it breaks its word.
+                good = reply.code is not None or reply.status == 400 or said == 0
+                self.assertTrue(good, (upstream, said, sent, reply))
                 self.assertEqual(client.ask("/h1/after").status, 200)
         # A body cut at its stated length may have been read before the rest came; a short one never.
         self.assertEqual([b for b in whole if len(b) not in (0, 5)], [])

@@ -1,9 +1,11 @@
 """Upstreams and clients of stream routes: plain sockets, and the bytes of TLS and PROXY protocol by hand."""
 
+import select
 import socket
 import ssl
 import struct
 import threading
+import time
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 
@@ -124,6 +126,35 @@ def exactly(sock, count) -> bytes:
             raise EOFError(f"{have} of {count} bytes")
         parts.append(data)
         have += len(data)
+    return b"".join(parts)
+
+
+def round_trip(sock, data, seconds=30.0) -> bytes:
+    """Sends `data` over TLS and reads as much, both at once but on one thread, as OpenSSL demands."""
+    sock.setblocking(False)
+    sent, parts, have, deadline = 0, [], 0, time.monotonic() + seconds
+    while have < len(data):
+        moved = False
+        try:
+            if sent < len(data):
+                sent += sock.send(data[sent:sent + 16384])
+                moved = True
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            pass
+        try:
+            part = sock.recv(1 << 18)
+            if not part:
+                raise EOFError(f"{have} of {len(data)} bytes")
+            parts.append(part)
+            have += len(part)
+            moved = True
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            pass
+        if not moved:
+            select.select([sock], [sock] if sent < len(data) else [], [], 0.05)
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{have} of {len(data)} bytes")
+    sock.settimeout(15)
     return b"".join(parts)
 
 

@@ -6,8 +6,6 @@ import os
 import random
 import socket
 import ssl
-import struct
-import subprocess
 import threading
 import time
 import unittest
@@ -15,6 +13,7 @@ import unittest
 import peers
 from certs import Authority
 from gateway import Gateway, eventually, kong
+from wire import Origin, Stream
 from peers import TCPServer, UDPServer, client, datagrams, ending, exactly, line, named, rest
 
 
@@ -51,7 +50,7 @@ class Case(unittest.TestCase):
         eventually("no active session", lambda: gateway.metric("seaway_stream_sessions_active") == 0)
 
     def refusals(self, gateway, reason) -> int:
-        return int(gateway.metric("seaway_stream_refused_total", reason=reason))
+        return int(gateway.metric("seaway_connections_rejected_total", reason=reason))
 
     def refused(self, gateway, reason, count=1):
         eventually(lambda: f"{count} refused for {reason}: {gateway.status('/metrics')[1]}",
@@ -479,8 +478,7 @@ class TLS(Case):
                 with self.connect(gateway.stream_ports[0], f"{name}.example", context) as sock:
                     self.assertEqual(line(sock), name.encode() + b"\n")
                     data = os.urandom(300_000)
-                    threading.Thread(target=sock.sendall, args=(data,)).start()
-                    self.assertEqual(exactly(sock, len(data)), data)
+                    self.assertEqual(peers.round_trip(sock, data), data)
         with self.assertRaises(OSError):
             self.connect(gateway.stream_ports[0], "c.example", self.trusting())
         self.assertNothingIsLeft(gateway)
@@ -492,8 +490,7 @@ class TLS(Case):
             entities=self.certificates("a.example"))
         data = os.urandom(20 << 20)
         with self.connect(gateway.stream_ports[0], "a.example") as sock:
-            threading.Thread(target=sock.sendall, args=(data,)).start()
-            self.assertEqual(hashlib.sha256(exactly(sock, len(data))).digest(), hashlib.sha256(data).digest())
+            self.assertEqual(hashlib.sha256(peers.round_trip(sock, data)).digest(), hashlib.sha256(data).digest())
 
     def test_the_orderly_end_of_tls_is_passed_on_and_a_cut_is_not_taken_for_it(self):
         endings = []
@@ -572,8 +569,7 @@ class TLS(Case):
             with self.connect(port, "pass.example") as sock:
                 self.assertEqual(line(sock), b"passed\n")
                 data = os.urandom(400_000)
-                threading.Thread(target=sock.sendall, args=(data,)).start()
-                self.assertEqual(exactly(sock, len(data)), data)
+                self.assertEqual(peers.round_trip(sock, data), data)
         with self.connect(secure, "a.example") as sock:
             self.assertEqual(line(sock), b"ended\n")
         with client(plain) as sock:
@@ -686,7 +682,10 @@ class ProxyProtocol(Case):
         for data in bad:
             with client(gateway.stream_ports[0], "127.0.0.2") as sock:
                 sock.sendall(data)
-                sock.shutdown(socket.SHUT_WR)
+                try:
+                    sock.shutdown(socket.SHUT_WR)
+                except OSError:
+                    pass  # Refused already.
                 self.assertIn(ending(sock), ("end", "reset"), data)
         self.refused(gateway, "bad_proxy_header", len(bad))
         self.assertEqual(server.accepted, 0)
@@ -726,6 +725,55 @@ class ProxyProtocol(Case):
                             else peers.header2("127.0.0.1", port, "127.0.0.1", own)) + b"payload"
                 self.assertEqual(exactly(sock, len(expected)), expected)
             gateway.stop()
+
+
+class ProxyProtocolForHTTP(Case):
+    """The same header before HTTP and HTTPS."""
+
+    def setUp(self):
+        self.origin = Origin()
+        self.addCleanup(self.origin.close)
+
+    def forwarded(self, sock, *headers) -> tuple:
+        stream = Stream(sock)
+        stream.send("\r\n".join(["GET / HTTP/1.1", "Host: a", *headers, "", ""]))
+        self.assertEqual(stream.response().status, 200)
+        head = self.origin.seen()[-1]
+        return head.get("X-Forwarded-For"), head.get("X-Real-IP"), head.get("X-Forwarded-Proto")
+
+    def test_requests_come_from_the_client_of_the_header(self):
+        services = [{"name": "o", "url": self.origin.url, "routes": [{"name": "o", "paths": ["/"]}]}]
+        place = "127.0.0.1:0,proxy_protocol"
+        gateway = Gateway(
+            kong(services), *ProxyProtocol.TRUST, "--tls-handshake-timeout", "700ms", http=place, https=place)
+        self.addCleanup(gateway.stop)
+        forged = "X-Forwarded-For: 6.6.6.6"
+        for step in (1000, 1):
+            with client(gateway.port) as sock:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                head = peers.header2()
+                for at in range(0, len(head), step):
+                    sock.sendall(head[at:at + step])
+                # The hop is trusted to name its client; the client is not trusted to name another.
+                self.assertEqual(self.forwarded(sock, forged), ("6.6.6.6, 192.0.2.7", "192.0.2.7", "http"))
+                self.assertEqual(self.forwarded(sock), ("192.0.2.7", "192.0.2.7", "http"))
+        with client(gateway.https_port) as sock:
+            sock.sendall(b"PROXY TCP4 192.0.2.8 198.51.100.1 51000 443\r\n")
+            secure = ssl._create_unverified_context().wrap_socket(sock, server_hostname="a.example")
+            self.assertEqual(self.forwarded(secure), ("192.0.2.8", "192.0.2.8", "https"))
+        with client(gateway.port, "127.0.0.3") as sock:
+            sock.sendall(peers.header2() + b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            self.assertIn(ending(sock), ("end", "reset"))
+        self.refused(gateway, "untrusted_peer")
+        for data in (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", peers.SIGNATURE + b"\x31\x11\0\0"):
+            with client(gateway.port) as sock:
+                sock.sendall(data)
+                self.assertIn(ending(sock), ("end", "reset"))
+        self.refused(gateway, "bad_proxy_header", 2)
+        with client(gateway.port) as sock:
+            sock.sendall(b"PROXY TCP4 ")
+            self.assertIn(ending(sock, 3), ("end", "reset"))
+        self.refused(gateway, "setup_timeout")
 
 
 class UDP(Case):

@@ -54,6 +54,17 @@ func line(
     return data
 }
 
+/// The same for a stream session.
+func streamLine(_ format: AccessLog.Format, _ record: StreamRecord) throws -> [UInt8] {
+    let scratch = try Scratch()
+    let log = try AccessLog(path: scratch.path("log"), format: format, lanes: 1)
+    log.lanes[0].write(record)
+    log.close()
+    var data = [UInt8](try scratch.read("log"))
+    precondition(data.popLast() == 0x0A)
+    return data
+}
+
 /// The line as a JSON object, through a parser that is not ours.
 func object(_ line: [UInt8]) throws -> [String: Any] {
     let value = try JSONSerialization.jsonObject(with: Data(line))

@@ -52,24 +52,6 @@ public final class RelayEnd: EventHandler {
 
     // MARK: Reading
 
-    /// Looks at what came, at most `limit` bytes, without taking it: the next look shows it again, and
-    /// what came since.
-    public func peek(into buffer: Buffer, limit: Int) -> ReadResult {
-        let descriptor = descriptor
-        let n = buffer.appendFrom(limit: limit) { address, room in sys_peek(descriptor, address, room) }
-        if n > 0 { return .bytes(n) }
-        mayRead = false
-        if n == 0 { return .ended }
-        let error = sys_errno()
-        return error == EAGAIN || error == EINTR ? .wouldBlock : .failed
-    }
-
-    /// Takes exactly `count` bytes that were seen by `peek`. False if they are not there.
-    public func discard(_ count: Int, through buffer: Buffer) -> Bool {
-        let descriptor = descriptor
-        return buffer.appendFrom(limit: count) { address, room in sys_recv(descriptor, address, room) } == count
-    }
-
     /// Reads once into `buffer`, at most `limit` bytes.
     public func receive(into buffer: Buffer, limit: Int) -> ReadResult {
         if let tls { return receive(tls, buffer, limit) }

@@ -31,14 +31,13 @@ struct HPACKDynamicTable {
     /// Bytes of memory held for text.
     var textCapacity: Int { text.capacity }
 
+    /// A field and its text, the name and then the value; the view is good until the next `insert`.
+    ///
     /// - Parameter index: 0, the newest, to `count` less one.
     @inline(__always)
-    func row(_ index: Int) -> HPACKRow { rows[slot(index)].row }
-
-    /// Appends the first bytes of an entry's name and value.
-    @inline(__always)
-    func copy(_ index: Int, count: Int, to out: Buffer) {
-        out.append(text.bytes(at: rows[slot(index)].place - moved, count: count))
+    func entry(_ index: Int) -> (row: HPACKRow, text: Bytes) {
+        let row = rows[slot(index)]
+        return (row.row, text.bytes(at: row.place - moved, count: row.row.count))
     }
 
     @inline(__always)
@@ -71,7 +70,7 @@ struct HPACKDynamicTable {
 
     private mutating func evict(to limit: Int) {
         while size > limit, count > 0 {
-            let bytes = row(count - 1).count
+            let bytes = rows[slot(count - 1)].row.count
             text.consume(bytes)
             size -= bytes + Self.rowCost
             count -= 1

@@ -16,9 +16,15 @@ final class Arrival: ClientTransport {
             Socket.close(descriptor)
             return worker.clientClosed(self)
         }
+        begin(server)
+    }
+
+    /// Begins the handshake on a connection that another handler prepared.
+    func begin(_ server: TLSServer) {
         guard let session = server.session(descriptor) else { return abort() }
         tls = session
         loop.setDeadline(self, loop.now + Int64(worker.running.settings.tlsHandshakeTimeout))
+        if mayRead { handshake() }
     }
 
     override func ready(_ events: Readiness) {

@@ -7,11 +7,13 @@ import Engine
 class ClientTransport: StreamConnection {
     final let worker: Worker
     final let listener: RunningListener
-    final let peer: SocketAddress
+    final private(set) var peer: SocketAddress
     /// The peer's address as text, for every request's forwarding fields.
-    final let peerText: [UInt8]
+    final private(set) var peerText: [UInt8]
     /// TLS server name as sent, for routing.
     final var serverName: [UInt8] = []
+    /// The address that the client connected to, where routes ask for it.
+    final lazy var localAddress: IPAddress? = Socket.localAddress(descriptor)?.address
 
     init(worker: Worker, listener: RunningListener, peer: SocketAddress) {
         self.worker = worker
@@ -31,6 +33,12 @@ class ClientTransport: StreamConnection {
         super.init(loop: other.loop, buffers: other.buffers)
         take(over: other)
         worker.clientContinues(other, as: self)
+    }
+
+    /// A trusted hop says whose connection it passes on.
+    final func came(from client: SocketAddress) {
+        peer = client
+        peerText = Array(client.address.description.utf8)
     }
 
     final var isTLS: Bool { tls != nil }

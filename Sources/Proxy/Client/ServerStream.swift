@@ -11,6 +11,8 @@ final class ServerStream: CarriedStream, ClientSide {
     private var exchange: Exchange?
     private var tunnel: Tunnel?
     private var headStart = 0
+    /// Of the request, decoded.
+    private(set) var headBytes = 0
     /// Serves a request; the connection gets it back once.
     private var isTaken = false
 
@@ -19,7 +21,8 @@ final class ServerStream: CarriedStream, ClientSide {
         super.init(link: connection.link)
     }
 
-    func begin(_ exchange: Exchange) {
+    func begin(_ exchange: Exchange, headBytes: Int) {
+        self.headBytes = headBytes
         self.exchange = exchange
         isTaken = true
         switch exchange.request.framing {

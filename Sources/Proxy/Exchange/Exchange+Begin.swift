@@ -85,11 +85,20 @@ extension Exchange {
             client.isTLS
             || isPeerTrusted && requestHeaders.first(.xForwardedProto).map { $0.equalsIgnoringCase("https") } ?? false
         return client.serverName.withBytes { serverName in
-            let question = MatchRequest(
+            var question = MatchRequest(
                 method: request.methodBytes, host: request.host, target: request.target, serverName: serverName,
                 isTLS: client.isTLS, isSecure: secure, isHTTP2: request.httpVersion == 2, port: client.listener.port)
+            if running.table.wantsAddresses { addPlaces(client, to: &question) }
             return running.table.match(question, headers: requestHeaders, into: match)
         }
+    }
+
+    /// Both ends of the connection, for routes that look at them.
+    private func addPlaces(_ client: ClientTransport, to question: inout MatchRequest) {
+        question.source = clientAddress
+        // A trusted peer tells its client's address without the port.
+        question.sourcePort = clientAddress == client.peer.address ? Int(client.peer.port) : 0
+        question.destination = client.localAddress
     }
 
     /// Takes the route's service and filters.

@@ -123,7 +123,8 @@ class CarriedStream: HTTP2Stream {
         arrived = .empty
         if let inbox { worker.buffers.give(inbox) }
         inbox = nil
-        link.session.abandon(self)
+        // One that was never opened has nothing; and nothing may be written before the preface.
+        if id != 0 { link.session.abandon(self) }
     }
 
     // MARK: Out
@@ -189,7 +190,8 @@ class CarriedStream: HTTP2Stream {
         if let outbox {
             let sent = link.session.send(self, outbox.readable, end: outEnds)
             outbox.consume(sent)
-            link.sendSoon()
+            // Only what was sent asks for another look: else who waits would be looked at for ever.
+            if sent > 0 || sentEnd { link.sendSoon() }
             guard outbox.isEmpty, !outEnds || sentEnd else {
                 if sendWindow > 0 { link.wait(self) }
                 return

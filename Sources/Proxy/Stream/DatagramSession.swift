@@ -51,7 +51,7 @@ final class DatagramSession: EventHandler {
         }
         worker.metrics.count(.upstreamFailures)
         worker.metrics.refuse(.upstreamFailed)
-        end(status: 502, StreamRefusal.upstreamFailed.name)
+        end(status: 502, ConnectionRefusal.upstreamFailed.name)
         return false
     }
 
@@ -91,7 +91,7 @@ final class DatagramSession: EventHandler {
         isAnswered = false
         if attempts.failed(target, .connectionFailed, now: loop.nowNanoseconds) { return start() }
         worker.metrics.refuse(.upstreamFailed)
-        end(status: 502, StreamRefusal.upstreamFailed.name)
+        end(status: 502, ConnectionRefusal.upstreamFailed.name)
         return false
     }
 
@@ -132,7 +132,7 @@ final class DatagramSession: EventHandler {
     private func failed() {
         if attempts.pick != nil { attempts.finish(target, .connectionFailed, now: loop.nowNanoseconds) }
         worker.metrics.refuse(.upstreamFailed)
-        end(status: 502, StreamRefusal.upstreamFailed.name)
+        end(status: 502, ConnectionRefusal.upstreamFailed.name)
     }
 
     // MARK: The end

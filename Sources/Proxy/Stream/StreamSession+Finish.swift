@@ -30,7 +30,7 @@ enum StreamEnd {
     }
 }
 
-extension StreamRefusal {
+extension ConnectionRefusal {
     /// nginx's number for it.
     var status: Int {
         switch self {
@@ -45,7 +45,7 @@ extension StreamRefusal {
 
 extension StreamSession {
     /// Ends a session that reached no upstream.
-    func refuse(_ reason: StreamRefusal) {
+    func refuse(_ reason: ConnectionRefusal) {
         guard phase != .over else { return }
         worker.metrics.refuse(reason)
         end(status: reason.status, word: reason.name, reset: false)

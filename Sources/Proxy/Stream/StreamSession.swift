@@ -131,20 +131,11 @@ final class StreamSession: RelayOwner {
     // MARK: Step 1
 
     private func readHeader() {
-        let scratch = worker.scratch
-        scratch.clear()
-        switch client.peek(into: scratch, limit: ProxyHeader.lengthMax2) {
-        case .wouldBlock: return
-        case .ended, .failed: return refuse(.badProxyHeader)
-        case .bytes: break
-        }
-        switch ProxyHeader.read(scratch.readable) {
-        case .incomplete: if client.peerFinished { refuse(.badProxyHeader) }
+        switch ProxyArrival.header(of: client, isLast: client.peerFinished, through: worker.scratch) {
+        case .incomplete: break
         case .failed: refuse(.badProxyHeader)
         case .complete(let header):
             if let told = header.addresses { ends = told }
-            scratch.clear()
-            guard client.discard(header.length, through: scratch) else { return refuse(.badProxyHeader) }
             begin()
         }
     }
@@ -156,13 +147,16 @@ final class StreamSession: RelayOwner {
         if running.streams.hasPassthrough {
             phase = .hello
             limitSetup()
-            if isSilent { loop.setDeadline(client, min(client.deadline, loop.now + Self.quietMilliseconds)) }
-            if client.mayRead { readHello() }
+            if client.mayRead { readHello() } else { awaitHello() }
         } else if let tls = listener.tls {
             beginTLS(tls)
         } else {
             route()
         }
+    }
+
+    private func awaitHello() {
+        if isSilent { loop.setDeadline(client, min(client.deadline, loop.now + Self.quietMilliseconds)) }
     }
 
     /// Nothing was read that a tcp route would not do without.
@@ -175,7 +169,9 @@ final class StreamSession: RelayOwner {
         let scratch = worker.scratch
         scratch.clear()
         switch client.peek(into: scratch, limit: ClientHelloReader.wireMax) {
-        case .wouldBlock: return
+        case .wouldBlock:
+            client.mayRead = false
+            return awaitHello()
         case .ended: return listener.tls == nil ? route() : refuse(.tlsHandshake)
         case .failed: return refuse(.badClientHello)
         case .bytes: break

@@ -104,6 +104,9 @@ public final class MatchResult {
         set { expressions.patternLimitHits = newValue }
     }
 
+    /// Expressions evaluated since the start: how much the index leaves to be tried.
+    public var expressionsTried: Int { expressions.evaluations }
+
     let pathBuffer = Buffer(capacity: 4096)
     let hostBuffer = Buffer(capacity: 256)
     /// Start and end of each group in `path`; -1: took no part.

@@ -221,7 +221,8 @@ extension RouteTable {
     private func keepTraces(_ rule: Rule, _ probe: Probe, _ result: MatchResult) {
         expressions.record(Int(rule.program), probe.values, result.expressions)
         result.isByExpression = true
-        result.prefixCount = result.expressions.prefixCount
+        // lower() may have made the text longer than the path is.
+        result.prefixCount = min(result.expressions.prefixCount, probe.path.count)
         result.captureCount = result.expressions.groupCount
         result.pattern = -1
     }

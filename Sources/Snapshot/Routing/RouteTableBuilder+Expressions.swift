@@ -48,7 +48,7 @@ extension RouteTableBuilder {
         var groups: [[CellDivider.Key]] = []
         for (kind, values) in hints.values {
             switch kind {
-            case .host, .path: break
+            case .host, .path, .address, .port: break
             case .method: groups.append(values.map { CellDivider.Key(kind: .method, parameter: 0, text: $0.text) })
             case .segment(let number):
                 groups.append(
@@ -75,10 +75,10 @@ extension RouteTableBuilder {
         if let node = CompiledExpressions.condition(on: route.protocols) {
             parts.append(CompiledExpressions.Part(node: node, origin: .protocols))
         }
-        if let node = Self.condition(route.sources, .sourceAddress, .sourcePort) {
+        if let node = try Self.condition(route.sources, .sourceAddress, .sourcePort, part.route) {
             parts.append(CompiledExpressions.Part(node: node, origin: .sources))
         }
-        if let node = Self.condition(route.destinations, .destinationAddress, .destinationPort) {
+        if let node = try Self.condition(route.destinations, .destinationAddress, .destinationPort, part.route) {
             parts.append(CompiledExpressions.Part(node: node, origin: .destinations))
         }
         guard !parts.isEmpty else { return -1 }
@@ -90,12 +90,14 @@ extension RouteTableBuilder {
     }
 
     private static func condition(
-        _ rules: [AddressRule], _ address: ExpressionField, _ port: ExpressionField
-    ) -> RouteExpression.Node? {
+        _ rules: [AddressRule], _ address: ExpressionField, _ port: ExpressionField, _ route: Int
+    ) throws(RouteTableError) -> RouteExpression.Node? {
         typealias Node = RouteExpression.Node
-        let nodes = rules.map { rule in
+        var nodes: [Node] = []
+        for rule in rules {
             var both: [Node] = []
-            if let network = IPPrefix(rule.address) {
+            if !rule.address.isEmpty {
+                guard let network = IPPrefix(rule.address) else { throw .address(route: route, text: rule.address) }
                 both.append(Node(.predicate(RouteExpression.Predicate(address, .isIn, .network(network)))))
             }
             if rule.port > 0 {
@@ -103,7 +105,7 @@ extension RouteTableBuilder {
             }
             // A rule that asks for nothing: any port is more than 0.
             if both.isEmpty { both.append(Node(.predicate(RouteExpression.Predicate(port, .notEqual, .number(0))))) }
-            return ExpressionParser.join(both) { .all($0) }
+            nodes.append(ExpressionParser.join(both) { .all($0) })
         }
         return nodes.isEmpty ? nil : ExpressionParser.join(nodes) { .any($0) }
     }

@@ -59,7 +59,7 @@ struct GatewayMatch: ParsableCommand {
                 For a connection or datagrams, write --scheme tcp, tls or udp.
                 """)
         }
-        try ends.check(with: request)
+        try ends.check(with: request, router: source.router.flavour)
         if requests != nil, request.path != nil {
             throw ValidationError("--path and --requests exclude each other.")
         }
@@ -80,7 +80,8 @@ struct GatewayMatch: ParsableCommand {
             let answer = explainers.stream.answer(question)
             Console.standard.out(isJSON ? answer.json : text.text(question, answer))
         } else {
-            let question = try request.question()
+            var question = try request.question()
+            ends.describe(&question)
             let answer = explainers.http.answer(question)
             Console.standard.out(isJSON ? answer.json : text.text(question, answer))
         }

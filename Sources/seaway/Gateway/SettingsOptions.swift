@@ -41,7 +41,7 @@ struct SettingsOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Peers whose X-Forwarded-* and real IP headers are believed: addresses or CIDRs, separated by commas.",
+            "Peers whose X-Forwarded-*, real IP and PROXY protocol headers are believed: addresses or CIDRs, separated by commas.",
             valueName: "cidr,…"))
     var trustedIps: String = ""
 
@@ -67,7 +67,9 @@ struct SettingsOptions: ParsableArguments {
     var resolver: String = ""
 
     @Option(
-        help: ArgumentHelp("Ask clients on --https for a certificate of these authorities (PEM).", valueName: "file"),
+        help: ArgumentHelp(
+            "Ask clients on --https, and on --stream with tls, for a certificate of these authorities (PEM).",
+            valueName: "file"),
         completion: .file())
     var clientCa: String?
 

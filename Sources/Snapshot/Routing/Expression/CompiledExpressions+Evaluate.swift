@@ -6,6 +6,7 @@ extension CompiledExpressions {
     /// True if expression `number` holds. A predicate on a value that is absent is false, even `!=`.
     public func holds(_ number: Int, _ values: ExpressionValues, _ memory: ExpressionMemory) -> Bool {
         let program = programs[number]
+        memory.evaluations &+= 1
         return run(from: program.start, to: program.start + program.count, values, memory, records: false)
     }
 

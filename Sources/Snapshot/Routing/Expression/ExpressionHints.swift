@@ -11,13 +11,17 @@ struct ExpressionHints {
         case host, path, method, serverName
         case header(String)
         case segment(Int)
+        case address(StreamKey.Side)
+        case port(StreamKey.Side)
     }
 
     /// One value.
     struct Value: Hashable {
         var name: NameKind
         /// Hosts, server names and header values are in lower case.
-        var text: [UInt8]
+        var text: [UInt8] = []
+        var network: IPPrefix?
+        var port: UInt16 = 0
     }
 
     /// Alternatives by kind; no kind has none.
@@ -27,6 +31,14 @@ struct ExpressionHints {
     static let alternativeLimit = 64
 
     init(_ node: RouteExpression.Node) { values = Self.needs(of: node) }
+
+    /// What one end of a connection must be: networks or ports, whichever are fewer.
+    func addresses(_ side: StreamKey.Side) -> [AddressCondition] {
+        let networks = values[.address(side)].map { $0.map { AddressCondition(prefix: $0.network, port: 0) } }
+        let ports = values[.port(side)].map { $0.map { AddressCondition(prefix: nil, port: $0.port) } }
+        guard let networks, let ports else { return networks ?? ports ?? [] }
+        return networks.count <= ports.count ? networks : ports
+    }
 
     private static func needs(of node: RouteExpression.Node) -> [Kind: [Value]] {
         switch node.kind {
@@ -61,7 +73,7 @@ struct ExpressionHints {
     }
 
     private static func needs(of predicate: RouteExpression.Predicate) -> [Kind: [Value]] {
-        guard case .text(let literal) = predicate.literal else { return [:] }
+        guard case .text(let literal) = predicate.literal else { return numericNeeds(of: predicate) }
         let text = Array(literal.utf8)
         let name: NameKind? =
             switch predicate.comparison {
@@ -94,6 +106,21 @@ struct ExpressionHints {
         case .networkProtocol, .segments, .segmentCount, .query, .sourceAddress, .sourcePort, .destinationAddress,
             .destinationPort:
             return [:]
+        }
+    }
+
+    private static func numericNeeds(of predicate: RouteExpression.Predicate) -> [Kind: [Value]] {
+        let side: StreamKey.Side =
+            predicate.field == .sourceAddress || predicate.field == .sourcePort ? .source : .destination
+        switch (predicate.field, predicate.comparison, predicate.literal) {
+        case (.sourceAddress, .equal, .address(let address)), (.destinationAddress, .equal, .address(let address)):
+            return [.address(side): [Value(name: .exact, network: IPPrefix(address))]]
+        case (.sourceAddress, .isIn, .network(let network)), (.destinationAddress, .isIn, .network(let network)):
+            return [.address(side): [Value(name: .exact, network: network)]]
+        case (.sourcePort, .equal, .number(let number)), (.destinationPort, .equal, .number(let number)):
+            guard let port = UInt16(exactly: number), port > 0 else { return [:] }
+            return [.port(side): [Value(name: .exact, port: port)]]
+        default: return [:]
         }
     }
 

@@ -101,15 +101,20 @@ public struct ExpressionValues {
 
 /// The working memory of evaluation, and what a match left behind. One per worker, reused.
 public final class ExpressionMemory {
-    let matcher = PatternMatcher()
+    /// Made when the first pattern runs.
+    private(set) lazy var matcher = PatternMatcher()
     /// A value in lower case.
     let lowered = Buffer(capacity: 256)
+    /// A server name in lower case.
+    private let serverName = Buffer(capacity: 64)
     /// A decoded query value.
     let decoded = Buffer(capacity: 256)
     /// Values of the headers that some expression looks at, as sent.
     var headers: [Header] = []
     /// Matches given up because a pattern took too many steps.
     var patternLimitHits = 0
+    /// Expressions evaluated since the start.
+    var evaluations = 0
 
     /// Bytes that the path begins with and that the expression matched; -1: none.
     var prefixCount = -1
@@ -136,8 +141,20 @@ public final class ExpressionMemory {
         var count: Int32
     }
 
-    public init() {
-        headers.reserveCapacity(32)
+    public init() {}
+
+    /// `name` in lower case: itself, or memory that the next call overwrites.
+    func lowerCased(name: Bytes) -> Bytes {
+        var at = 0
+        while at < name.count, name[at] &- 0x41 >= 26 { at += 1 }
+        if at == name.count { return name }
+        serverName.clear()
+        at = 0
+        while at < name.count {
+            serverName.append(ASCII.lower(name[at]))
+            at += 1
+        }
+        return serverName.readable
     }
 
     /// Bytes that the largest of its buffers has room for.
