@@ -21,16 +21,18 @@ func nanoseconds() -> Double {
     return Double(now.tv_sec) * 1e9 + Double(now.tv_nsec)
 }
 
-/// The file, and where its header blocks are.
-func load(_ path: String) -> (Buffer, [Range<Int>]) {
+/// The file, where its batches of frames are, and where the header blocks in them.
+func load(_ path: String) -> (Buffer, [Range<Int>], [Range<Int>]) {
     let file = unsafe sys_open(path, O_RDONLY | O_CLOEXEC, 0)
     guard file >= 0 else { stop("\(path) cannot be read") }
     let buffer = Buffer(capacity: 16 << 20)
     while buffer.appendFrom(limit: 1 << 20, { sys_read(file, $0, $1) }) > 0 { buffer.reserve(1 << 20) }
+    var batches: [Range<Int>] = []
     var blocks: [Range<Int>] = []
     var at = 0
     while at + 4 <= buffer.end {
         let end = at + 4 + Int(buffer.bytes(at: at, count: 4).load32(0))
+        batches.append((at + 4)..<end)
         var frame = at == 0 ? 4 + 24 : at + 4
         while frame < end {
             let head = buffer.bytes(at: frame, count: 9)
@@ -43,7 +45,7 @@ func load(_ path: String) -> (Buffer, [Range<Int>]) {
         }
         at = end
     }
-    return (buffer, blocks)
+    return (buffer, batches, blocks)
 }
 
 /// The response that nghttp2-codec sends.
@@ -97,6 +99,58 @@ struct HuffmanCoder {
     }
 }
 
+/// A stream with the request that opened it.
+final class Stream: HTTP2Stream {
+    let request = RequestHead()
+}
+
+/// One server connection that reads every batch and answers it. Nanoseconds of each; bytes sent.
+@MainActor
+func serve(_ streams: [Stream], _ answer: ResponseHead) -> (reading: Double, answering: Double, sent: Int) {
+    let output = Buffer(capacity: 1 << 16)
+    let input = Buffer(capacity: 1 << 16)
+    let session = HTTP2Session(role: .server, limits: .server, output: output)
+    session.start()
+    var reading = 0.0
+    var answering = 0.0
+    var sent = 0
+    for batch in batches {
+        input.clear()
+        input.append(recorded.bytes(at: batch.lowerBound, count: batch.count))
+        session.now += 1000
+        var opened = 0
+        let start = nanoseconds()
+        reading: while true {
+            switch session.next(input) {
+            case .needsBytes: break reading
+            case .opened(let id, let end):
+                let stream = streams[opened]
+                opened += 1
+                stream.prepare()
+                guard stream.request.take(session.fields, end: end, limits: limits) == nil else {
+                    stop("a request is not taken")
+                }
+                session.accept(stream, id, end: end)
+            case .failed(_, let reason): stop("the session failed: \(reason)")
+            default: break
+            }
+        }
+        let middle = nanoseconds()
+        for stream in streams[..<opened] {
+            session.beginHeaders()
+            HPACKEncoder.status(answer.status, to: output)
+            answer.headers.encode(to: output)
+            session.endHeaders(stream, end: true)
+        }
+        answering += nanoseconds() - middle
+        reading += middle - start
+        guard opened == 100 else { stop("\(opened) requests in a batch") }
+        sent += output.count
+        output.clear()
+    }
+    return (reading, answering, sent)
+}
+
 func best(_ body: () -> Void) -> Int {
     var best = Double.infinity
     for _ in 0..<rounds {
@@ -108,7 +162,7 @@ func best(_ body: () -> Void) -> Int {
 }
 
 guard CommandLine.arguments.count == 2 else { stop("say the file that nghttp2-codec recorded") }
-let (recorded, blocks) = load(CommandLine.arguments[1])
+let (recorded, batches, blocks) = load(CommandLine.arguments[1])
 guard blocks.count == requests else { stop("\(blocks.count) requests instead of \(requests)") }
 let limits = HeadLimits()
 
@@ -159,7 +213,20 @@ let undoing = best {
         guard HPACKHuffman.shared.decode(coded.readable, to: decoded) else { stop("the code is not read") }
     }
 }
+let streams = (0..<100).map { _ in Stream() }
+var reading = Double.infinity
+var answering = Double.infinity
+var sent = 0
+for _ in 0..<rounds {
+    let round = serve(streams, head)
+    reading = min(reading, round.reading)
+    answering = min(answering, round.answering)
+    sent = round.sent
+}
 print("ns per request, best of \(rounds) rounds of \(requests)")
+print(
+    "  session: reading \(Int(reading) / requests), answering \(Int(answering) / requests); a response has \(sent / requests) bytes"
+)
 print("  blocks to fields \(decoding), to a request's head \(taking)")
 print("  a response to a block of \(plainCount) bytes \(encoding)")
 print("  Huffman coding of its values, \(values.count) bytes to \(coded.count): \(coding), and decoding \(undoing)")

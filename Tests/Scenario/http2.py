@@ -12,7 +12,7 @@ from hyperframe.frame import HeadersFrame
 from gateway import Gateway, eventually, kong, service
 from h2wire import CANCEL, PROTOCOL_ERROR, REFUSED_STREAM, connect, h2ask, machine, trusting
 from mixes import CLIENTS, MIXES, TAG, UPSTREAMS, Mixed
-from wire import Origin, Stream, wait
+from wire import Origin, Stream, reply, wait
 
 
 class Choosing(Mixed):
@@ -464,13 +464,14 @@ class Troubles(Mixed):
                 return job.work.reset(REFUSED_STREAM)
             return job.respond(200, job.read())
         self.on("/refused", script)
-        answer = self.ask("h2c", "/h2c/refused", "POST", body=b"once")
+        answer = self.ask("h2c", "/h2c/refused", "POST", [("content-length", "4")], b"once")
         self.assertEqual((answer.status, answer.body, len(times)), (200, b"once", 2))
 
     def test_an_upstream_without_http_2_is_a_502(self):
         """A service tagged for HTTP/2 whose server speaks only HTTP/1.1."""
         origin = Origin()
         self.addCleanup(origin.close)
+        origin.on("*", lambda s, h: s.send(reply(400, "no PRI here")) or False)
         with Gateway(kong([service("old", origin.url, tags=TAG, retries=0)])) as gateway:
             self.assertEqual(h2ask(gateway.port, "/old").status, 502)
 

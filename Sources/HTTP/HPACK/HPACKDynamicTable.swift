@@ -77,12 +77,15 @@ struct HPACKDynamicTable {
         }
     }
 
-    /// Moves the text down when the buffer's end is reached; lets the buffer grow while moving would be frequent.
+    /// Moves the text down when the buffer's end is reached. The buffer grows while a move would leave less than a
+    /// fifth of it free, for then the next one would come soon; by powers of two, so at most to twice the table.
     private mutating func makeRoom(_ bytes: Int) {
         guard text.free < bytes else { return }
         moved += text.start
         text.compact()
-        text.reserve(bytes + text.capacity / 4)
+        let wanted = (text.end + bytes) / 4 * 5
+        guard text.capacity < wanted || text.free < bytes else { return }
+        text.reserve((1 << (Int.bitWidth - wanted.leadingZeroBitCount)) - text.end)
     }
 
     private mutating func growRing(_ filler: HPACKRow) {

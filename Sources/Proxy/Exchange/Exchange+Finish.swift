@@ -74,6 +74,7 @@ extension Exchange {
         let keep = keepsClient && requestBodyDone
         let linger = !requestBodyDone || isLocalReply
         stage = .idle
+        dropReplay()
         for buffer in [requestBody, responseBody] { if let buffer { worker.buffers.give(buffer) } }
         requestBody = nil
         responseBody = nil

@@ -81,6 +81,11 @@ extension Exchange {
         sentToUpstream = true
         guard upstream.sendRequest(self) else { return upstream.writeFailed() }
         guard stage == .forwarding, self.upstream === upstream else { return }
+        if let replay {
+            guard upstream.sendBody(replay.readable, last: requestBodyDone && requestTrailers.count == 0),
+                !requestBodyDone || requestTrailers.count == 0 || upstream.endBody(self)
+            else { return upstream.writeFailed() }
+        }
         if requestBodyDone {
             awaitResponse(upstream)
         } else {
@@ -189,11 +194,8 @@ extension Exchange {
         guard let cluster, attempts <= min(running.snapshot.services[service].retries, Self.retriesMax) else {
             return false
         }
-        guard requestBody != nil || request.framing == .none else {
-            // A streamed body is gone once part of it was sent.
-            if sentToUpstream { return false }
-            return cluster.balancer.mayRetry(now: worker.loop.nowNanoseconds)
-        }
+        // A streamed body is gone once more of it was sent than is kept.
+        guard requestBody != nil || request.framing == .none || !sentToUpstream || isReplayable else { return false }
         switch failure {
         case .connect, .connectTimeout: break
         case .malformed: return false

@@ -97,6 +97,10 @@ final class Exchange {
     /// replace its content; the length that is sent follows.
     var requestBody: Buffer?
     var requestBodyChanged = false
+    /// What was sent of a streamed body, while little was: another attempt begins with it.
+    var replay: Buffer?
+    /// Nothing of a streamed body is lost.
+    var isReplayable = true
     /// Bytes of a body of unknown length that a filter lets pass; more ends the exchange with 413.
     var bodyLimit = Int.max
     /// The complete response body, when a filter of the chain asked for it.
@@ -196,6 +200,7 @@ final class Exchange {
         isAnonymous = false
         requestBody = nil
         requestBodyChanged = false
+        isReplayable = true
         bodyLimit = .max
         responseBody = nil
         response.clear()

@@ -168,7 +168,8 @@ final class HTTP2UpstreamConnection: StreamConnection, HTTP2Owner {
 
     override func turnEnded() {
         guard phase == .active else { return }
-        guard link.send() else { return fail(.reset) }
+        if sawSettings, !early.isEmpty { openEarly() }
+        guard phase == .active, link.send() else { return fail(.reset) }
         link.resume()
         arm()
     }
@@ -208,11 +209,9 @@ final class HTTP2UpstreamConnection: StreamConnection, HTTP2Owner {
         case .needsBytes, .opened: break
         case .settings:
             pool.streamsExpected = max(1, link.session.peerMaxStreams)
-            if !sawSettings {
-                sawSettings = true
-                loop.setDeadline(self, .max)
-                openEarly()
-            }
+            // At the end of the turn: some say their limit in a second frame right behind the first.
+            if !sawSettings { loop.setDeadline(self, .max) }
+            sawSettings = true
             if let tls, pool.resumption == nil || !tls.wasResumed {
                 pool.resumption = tls.resumption ?? pool.resumption
             }

@@ -251,10 +251,10 @@ extension UpstreamConnection: UpstreamSide {
             out.append("Content-Length: ")
             out.append(decimal: length)
             out.append("\r\n")
-        } else if !exchange.requestBodyDone {
+        } else if exchange.streamsBody {
             out.append("Transfer-Encoding: chunked\r\n")
         }
-        sendsChunks = length == nil && !exchange.requestBodyDone
+        sendsChunks = length == nil && exchange.streamsBody
         if exchange.request.acceptsTrailers { out.append("TE: trailers\r\n") }
         if exchange.request.wantsWebSocket {
             // An HTTP/2 client proves nothing by a key (RFC 8441 section 5); HTTP/1.1 wants one.

@@ -125,7 +125,7 @@ final class UpstreamStream: CarriedStream, UpstreamSide {
         if let length = exchange.announcedLength { worker.fields.field(.contentLength, decimal: length) }
         if exchange.request.acceptsTrailers { worker.fields.field(.te, "trailers") }
         let body = exchange.requestBody?.readable ?? .empty
-        let ends = exchange.requestBodyDone && body.isEmpty && !asksForWebSocket
+        let ends = !exchange.streamsBody && body.isEmpty && !asksForWebSocket
         session.endHeaders(self, end: ends)
         link.sendSoon()
         return body.isEmpty || sendData(body, last: true)
