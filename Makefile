@@ -15,7 +15,7 @@ FUZZ_SECONDS ?= 60
 # Bare `make fuzz` runs every target.
 FUZZ_TARGET ?= all
 
-.PHONY: help up build release deps check format test test-swift test-programs test-strict test-h2spec test-scenario test-plugins test-corpora bench fuzz clean
+.PHONY: help up build release deps check format test test-swift test-programs test-strict test-h2spec test-security test-scenario test-websocket test-plugins test-corpora bench fuzz clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,7 +43,7 @@ check: ## format, imports, traps, shell and Python syntax
 format: ## rewrite the Swift sources in the project's format
 	$(SWIFT) format --in-place --recursive --parallel $(wildcard Package.swift Sources Tests Fuzz Benchmarks)
 
-test: test-swift release test-programs test-strict test-scenario test-plugins test-corpora ## everything that CI runs
+test: test-swift release test-programs test-strict test-h2spec test-security test-scenario test-websocket test-plugins test-corpora ## everything that CI runs
 
 test-swift:
 	$(SWIFT) test
@@ -61,11 +61,17 @@ test-strict: # raw sockets against the built gateway: request and response frami
 test-h2spec: # HTTP/2 by h2spec's list, in clear and over TLS
 	$(PYTHON) Tests/H2Spec/run.py --strict
 
+test-security: # the checklist T-01 to T-33, one test for each number
+	$(PYTHON) Tests/Security/run.py
+
 test-corpora: # every input that ever mattered to a parser
 	@SWIFT="$(SWIFT)" Fuzz/run.sh all replay
 
 test-scenario: # real clients and upstreams around the built gateway, topic by topic
 	$(PYTHON) Tests/Scenario/run.py
+
+test-websocket: # what WebSocket peers see of each other, with the gateway in between and without
+	$(PYTHON) Tests/WebSocket/run.py
 
 bench: ## compare with nginx, HAProxy, Envoy and Traefik (BENCH="--only small --quick")
 	@scripts/deps.sh all

@@ -97,5 +97,6 @@ let package = Package(
         benchmark("telemetry-bench", "Benchmarks/telemetry", ["Telemetry", "HTTP", "Snapshot", "Bytes", "CSystem"]),
         benchmark("load-bench", "Benchmarks/load", ["Compile", "Dialects", "Model", "Snapshot", "Bytes"]),
         benchmark("router-bench", "Benchmarks/Routing", ["Snapshot", "Bytes", "CSystem"]),
+        benchmark("http2-bench", "Benchmarks/http2", ["HTTP", "Bytes", "CSystem"]),
     ]
 )

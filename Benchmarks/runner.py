@@ -165,8 +165,11 @@ class Bench:
         return best
 
     def measure_once(self, case: Case, peer: Peer, seconds: float) -> dict:
+        processes = peer.measured()
         before, busy, began = peer.cpu_ns(), core_busy(PROXY_CORE), time.monotonic()
         result = loads.run(case, peer, seconds)
+        if peer.measured() != processes:
+            raise RuntimeError(f"{peer.name}, {case.name}: the process that proxies has been replaced")
         spent = peer.cpu_ns() - before
         others = (core_busy(PROXY_CORE) - busy) - spent / 1e9
         if case.name == "new-tls" and (result["resumed"] or result["handshakes"] < result["requests"]):

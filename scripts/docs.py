@@ -3,7 +3,7 @@
 
 1. docs/life-of-*.md, docs/ARCHITECTURE.md: every `File.swift`, `Type.member`, `function()` and `TypeName` in backticks exists in Sources,
    and ARCHITECTURE.md names every module.
-2. docs/rejections.md: every fault of requests, responses and connections has its row, and every row its fault.
+2. docs/rejections.md: every fault of requests, responses, HTTP/2 sessions and connections has its row, and every row its fault.
 3. docs/settings.md: every field of Settings and every flag of `seaway gateway run` stands there.
 4. docs/snapshot.proto: what Sources/Snapshot says (scripts/proto.py).
 5. Links between documents lead somewhere.
@@ -72,6 +72,7 @@ def check_names(root: pathlib.Path, files: dict[pathlib.Path, str]) -> list[str]
 def fault_names(root: pathlib.Path) -> set[str]:
     text = (root / "Sources/HTTP/MessageHead.swift").read_text()
     request = text.split("enum RequestFault")[1].split("public enum ")[0]
+    request += (root / "Sources/HTTP/HTTP2/HTTP2Code.swift").read_text()
     names = set(re.findall(r'case \.\w+: "(\w+)"', request))
     response = text.split("enum ResponseFault")[1].split("\npublic ")[0]
     names |= {snake(n) for n in re.findall(r"^\s+case (\w+)$", response, re.M)}

@@ -110,6 +110,31 @@ let differences: [Difference] = [
     } request: {
         Sample(target: "/api/items", serverName: "host\($0).example.com")
     },
+    Difference(name: "expression, path") { n in
+        makeRoute(n) { $0.expression = "http.path ^= \"/service-\(n)/v1\" && http.method == \"GET\"" }
+    } request: {
+        Sample(target: "/service-\($0)/v1/items/42?x=1")
+    },
+    Difference(name: "expression, hosts") { n in
+        makeRoute(n) {
+            $0.expression =
+                "(http.host == \"host\(n).example.com\" || http.host == \"h\(n).test\") && http.path ^= \"/api\""
+        }
+    } request: {
+        Sample(host: "host\($0).example.com", target: "/api/v1/items")
+    },
+    Difference(name: "expression, header") { n in
+        makeRoute(n) {
+            $0.expression = "http.path ^= \"/api\" && any(lower(http.headers.x_tenant)) == \"tenant-\(n)\""
+        }
+    } request: {
+        Sample(target: "/api/items", header: ("X-Tenant", "tenant-\($0)"))
+    },
+    Difference(name: "expression, regex") { n in
+        makeRoute(n) { $0.expression = "http.path ~ r#\"^/service-\(n)/(?<id>\\d+)$\"#" }
+    } request: {
+        Sample(target: "/service-\($0)/4711")
+    },
 ]
 
 /// Common headers of a browser and one more.
@@ -235,4 +260,8 @@ for difference in differences where only == nil || difference.name.contains(only
     print(
         padded(difference.name, 22), cells.map { padded($0, 8) }.joined(separator: " "),
         padded("\(Int(build))", 8), padded("\(Int(growth))", 6))
+}
+if only == nil || only == "streams" {
+    print("streams, ns per look-up")
+    do { try measureStreams(sizes) } catch { print("\(error)") }
 }

@@ -105,7 +105,7 @@ class Peer:
         began = time.monotonic()
         self.process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log, start_new_session=True)
         while not (self.answers_stream() if self.streams else self.answers_http()):
-            if self.process.poll() is not None or time.monotonic() - began > 120:
+            if self.process.poll() is not None or time.monotonic() - began > 60:
                 text = (self.folder / "output.log").read_text(errors="replace")
                 self.stop()
                 raise RuntimeError(f"{self.name} did not start: {text[-1500:]}")

@@ -65,12 +65,13 @@ certificates:
     def command(self) -> list:
         self.status = free_port()
         if self.streams:
-            listeners = ["--stream", f"127.0.0.1:{self.stream}"]
+            listeners = ["--http", "off", "--https", "off", "--stream", f"127.0.0.1:{self.stream}"]
         else:
             listeners = ["--http", f"127.0.0.1:{self.http}", "--https", f"127.0.0.1:{self.https}"]
         return [
             str(self.program), "gateway", "run", "--config", self.write("kong.yml", self.document()), *listeners,
             "--status", f"127.0.0.1:{self.status}", "--workers", "1",
+            "--keep-alive-requests", "0", "--upstream-keep-alive-requests", "0", "--idle-timeout", "300s",
             "--access-log", str(self.folder / "access.log") if self.log else "off", "--state-dir", str(self.folder / "state"),
         ]
 

@@ -178,6 +178,12 @@ public struct IPPrefix: Hashable, Sendable {
         self.length = length
     }
 
+    /// One address alone.
+    public init(_ address: IPAddress) {
+        self.address = address
+        length = address.isIPv6 ? 128 : 32
+    }
+
     public func contains(_ other: IPAddress) -> Bool {
         guard other.isIPv6 == address.isIPv6 else { return false }
         if !address.isIPv6 {

@@ -35,6 +35,8 @@ struct Compilation {
     var upstreamClusters: [String: Int] = [:]
     var hostClusters: [String: Int] = [:]
     var chains = ChainTable()
+    /// Only to find mistakes: the proxy compiles its own.
+    let expressions = CompiledExpressions()
 
     init(model: GatewayModel, file: String) {
         self.model = model
@@ -296,6 +298,9 @@ struct Compilation {
             route.sources = entity.sources.map { AddressRule(address: $0.ip, port: $0.port) }
             route.destinations = entity.destinations.map { AddressRule(address: $0.ip, port: $0.port) }
             route.regexPriority = entity.regexPriority
+            route.expression = entity.expression
+            route.priority = entity.priority
+            checkExpression(entity)
             route.stripPath = entity.stripPath
             route.pathHandling = entity.isPathHandlingV1 ? .v1 : .v0
             route.preserveHost = entity.preserveHost

@@ -1,11 +1,13 @@
 // The sentences that say why a route did not answer.
 
+internal import Bytes
 internal import Snapshot
 
 enum Reason {
     /// Which part of the priority decided, the most significant first.
     static func order(_ loser: RoutePart, behind winner: RoutePart, _ routes: [Route]) -> String {
         let (mine, other) = (routes[loser.route], routes[winner.route])
+        if let reason = expressionOrder(mine, behind: other) { return reason }
         let (kinds, otherKinds) = (RoutePriority.kinds(of: mine), RoutePriority.kinds(of: other))
         if kinds != otherKinds { return "fewer kinds of matcher (\(kinds) < \(otherKinds))" }
         if hasPlainHosts(mine) != hasPlainHosts(other) {
@@ -39,6 +41,12 @@ enum Reason {
         _ matcher: Matcher, _ part: RoutePart, _ route: Route, _ question: MatchQuestion, path: String
     ) -> String {
         switch matcher {
+        case .expression(let range, let observed): return predicate(route.expression, range, observed)
+        case .protocols:
+            return "the connection is \(question.isTLS ? "https" : "http"), and the route takes \(protocols(route))"
+        case .sources: return address("the client's address", question.source, question.sourcePort, route.sources)
+        case .destinations:
+            return address("the address connected to", question.destination, question.port, route.destinations)
         case .method: return "method \(question.method) is not \(list(route.methods))"
         case .host:
             return question.host.isEmpty
@@ -56,6 +64,37 @@ enum Reason {
                 ? "header \(rule.name) is not \(list(rule.values))"
                 : "there is no header \(rule.name), and it wants \(list(rule.values))"
         }
+    }
+
+    /// Why a route goes behind one with an expression; nil if that has none.
+    static func expressionOrder(_ loser: Route, behind winner: Route) -> String? {
+        if winner.expression.isEmpty { return nil }
+        if loser.expression.isEmpty { return "routes with an expression go first" }
+        if loser.priority != winner.priority { return "priority \(loser.priority) < \(winner.priority)" }
+        return "same priority, and its id \(loser.id) is smaller than \(winner.id)"
+    }
+
+    /// A part of an expression, and what the request has instead.
+    static func predicate(_ expression: String, _ range: Range<Int>, _ observed: [String]?) -> String {
+        let bytes = Array(expression.utf8)
+        let part = range.upperBound <= bytes.count ? String(decoding: bytes[range], as: UTF8.self) : expression
+        let shown = part.split { $0.isWhitespace }.joined(separator: " ")
+        guard let observed else { return "\(shown) does not hold" }
+        return observed.isEmpty
+            ? "\(shown) does not hold: there is no such value" : "\(shown) does not hold: it is \(list(observed))"
+    }
+
+    private static func protocols(_ route: Route) -> String {
+        let names: [(Protocols, String)] = [(.http, "http"), (.https, "https"), (.grpc, "http"), (.grpcs, "https")]
+        return list(names.filter { route.protocols.contains($0.0) }.map(\.1))
+    }
+
+    private static func address(_ what: String, _ address: IPAddress?, _ port: Int, _ rules: [AddressRule]) -> String {
+        let wanted = rules.map {
+            $0.port == 0 ? $0.address : "\($0.address.isEmpty ? "any" : $0.address) port \($0.port)"
+        }
+        let sent = address.map { port > 0 ? "\($0) port \(port)" : "\($0)" }
+        return "\(what) \(sent.map { "is \($0)" } ?? "is not known"), and it wants \(list(wanted))"
     }
 
     private static func fold(_ name: String) -> String { String(name.lowercased().map { $0 == "-" ? "_" : $0 }) }

@@ -1,6 +1,6 @@
 // Explains matches: the proxy's own table is asked, then its answer is put into words.
 
-internal import Bytes
+public import Bytes
 public import Snapshot
 
 /// One request, as `gateway match` takes it.
@@ -17,8 +17,17 @@ public struct MatchQuestion: Sendable {
     /// The port the client connected to; 0: the first listener of that scheme, or 80 or 443.
     public var port = 0
     public var isHTTP2 = false
+    /// The client's address; nil: unknown.
+    public var source: IPAddress?
+    /// 0: unknown.
+    public var sourcePort = 0
+    /// The address the client connected to; nil: unknown.
+    public var destination: IPAddress?
 
     public init() {}
+
+    /// The connection is TLS.
+    var isTLS: Bool { ["https", "grpcs", "wss"].contains(scheme.lowercased()) }
 }
 
 /// Answers questions about one snapshot's routes.
@@ -36,7 +45,7 @@ public final class RouteExplainer {
 
     public init(_ snapshot: Snapshot) throws(RouteTableError) {
         self.snapshot = snapshot
-        table = try RouteTable(routes: snapshot.routes)
+        table = try RouteTable(routes: snapshot.routes, flavour: snapshot.settings.router)
     }
 
     /// - Parameter withReasons: fill `considered`, which costs a scan of the routes.
@@ -47,10 +56,11 @@ public final class RouteExplainer {
         memory.reserve(question.headers.reduce(size) { $0 + $1.name.utf8.count + $1.value.utf8.count })
         let views = texts.map { keep($0) }
         let headers = KeptHeaders(fields: question.headers.map { (keep($0.name), keep($0.value)) })
-        let isTLS = ["https", "grpcs", "wss"].contains(question.scheme.lowercased())
+        let isTLS = question.isTLS
         let request = MatchRequest(
             method: views[0], host: views[1], target: views[2], serverName: views[3], isTLS: isTLS,
-            isHTTP2: question.isHTTP2 || question.scheme.lowercased().hasPrefix("grpc"), port: port(question, isTLS))
+            isHTTP2: question.isHTTP2 || question.scheme.lowercased().hasPrefix("grpc"), port: port(question, isTLS),
+            source: question.source, sourcePort: question.sourcePort, destination: question.destination)
         let outcome = table.match(request, headers: headers, into: result)
         var answer = MatchAnswer()
         describe(outcome, &answer)
@@ -91,9 +101,7 @@ public final class RouteExplainer {
         for group in 0..<result.captureCount {
             if let value = result.capture(group) { answer.captures.append(("\(group)", value.string)) }
         }
-        for (name, group) in table.captureNames(of: result) {
-            if let value = result.capture(group) { answer.captures.append((name, value.string)) }
-        }
+        for (name, value) in table.namedCaptures(of: result) { answer.captures.append((name, value.string)) }
         let service =
             route.service >= 0 && route.service < snapshot.services.count ? snapshot.services[route.service] : nil
         answer.service = service.map { $0.name.isEmpty ? "\($0.id)" : $0.name }

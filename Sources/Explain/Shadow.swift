@@ -11,20 +11,34 @@ public struct ShadowedRoute: Sendable, Equatable {
 }
 
 /// Finds routes that can never win. Certain about what it reports; it does not report all there are:
-/// two regular expressions are compared as text, and one route must hide another by itself.
+/// two regular expressions are compared as text, so are two expressions of routes, and one route must hide
+/// another by itself.
 public enum Shadow {
     /// Earlier routes compared with one route; more with the same path are not looked at.
     static let comparisonLimit = 200
 
-    public static func find(in routes: [Route]) -> [ShadowedRoute] {
+    public static func find(
+        in routes: [Route], flavour: RouterFlavour = .traditionalCompatible
+    ) -> [ShadowedRoute] {
         let parts = RoutePart.ordered(routes)
         var known: [Place: [RoutePart]] = [:]
         var open: [Int: Int] = [:]
         var hidden: [Int: ShadowedRoute] = [:]
         for part in parts { open[part.route, default: 0] += 1 }
+        var expressions: [String: RoutePart] = [:]
         for part in parts {
             let route = routes[part.route]
-            if let other = hider(of: part, routes, known) {
+            if !route.expression.isEmpty {
+                let key = "\(route.protocols.rawValue) \(route.expression)"
+                if let other = expressions[key] {
+                    let reason = Reason.order(part, behind: other, routes)
+                    hidden[part.route] = ShadowedRoute(route: part.route, by: other.route, reason: reason)
+                } else {
+                    expressions[key] = part
+                }
+                continue
+            }
+            if let other = hider(of: part, routes, known, flavour) {
                 open[part.route, default: 0] -= 1
                 if open[part.route] == 0 {
                     let reason = Reason.order(part, behind: other, routes)
@@ -47,17 +61,26 @@ public enum Shadow {
     }
 
     /// A route that hides another has none of its hosts or all of them, so its first one too.
-    private static func hider(of part: RoutePart, _ routes: [Route], _ known: [Place: [RoutePart]]) -> RoutePart? {
+    private static func hider(
+        of part: RoutePart, _ routes: [Route], _ known: [Place: [RoutePart]], _ flavour: RouterFlavour
+    ) -> RoutePart? {
         let route = routes[part.route]
         let path = part.paths.first.map { route.paths[$0] } ?? ""
-        let hosts = route.hosts.isEmpty ? [""] : ["", route.hosts[0].lowercased()]
+        let hosts = [""] + lowered(Array(route.hosts.prefix(1)))
         for host in hosts {
             let candidates = known[Place(path: path, host: host), default: []].prefix(comparisonLimit)
-            if let found = candidates.first(where: { $0.route != part.route && covers($0, part, routes) }) {
-                return found
+            let found = candidates.first { other in
+                guard other.route != part.route, covers(other, part, routes) else { return false }
+                // Where they are conditions, only the same ones are known to cover each other.
+                return flavour == .traditionalCompatible || hasSameGuard(routes[other.route], route)
             }
+            if let found { return found }
         }
         return nil
+    }
+
+    private static func hasSameGuard(_ a: Route, _ b: Route) -> Bool {
+        a.protocols == b.protocols && a.sources == b.sources && a.destinations == b.destinations
     }
 
     /// True if `a` matches whatever `b` does.
@@ -78,5 +101,11 @@ public enum Shadow {
         wide.isEmpty || !narrow.isEmpty && Set(narrow).isSubset(of: wide)
     }
 
-    private static func lowered(_ names: [String]) -> [String] { names.map { $0.lowercased() } }
+    /// Host names as they are compared: in lower case, and `a.example.` is `a.example`.
+    private static func lowered(_ names: [String]) -> [String] {
+        names.map { name in
+            let name = name.lowercased()
+            return name.hasSuffix(".") && name != "." ? String(name.dropLast()) : name
+        }
+    }
 }

@@ -5,6 +5,7 @@ internal import Snapshot
 enum StreamReason {
     /// Which part of the priority decided, the most significant first.
     static func order(_ loser: Route, behind winner: Route) -> String {
+        if let reason = Reason.expressionOrder(loser, behind: winner) { return reason }
         let strong = 1 << 61 as UInt64
         let (mine, other) = (StreamPriority(of: loser).bits, StreamPriority(of: winner).bits)
         if mine & strong != other & strong {
@@ -28,6 +29,7 @@ enum StreamReason {
     /// Which condition does not hold.
     static func mismatch(_ matcher: StreamMatcher, _ route: Route, _ asked: StreamMatchQuestion) -> String {
         switch matcher {
+        case .expression(let range, let observed): return Reason.predicate(route.expression, range, observed)
         case .transport: return "it is for \(protocols(route.protocols)), not for \(asked.transport)"
         case .source: return address("source", asked.source, route.sources)
         case .destination: return address("destination", asked.destination, route.destinations)

@@ -16,6 +16,7 @@ public enum StreamShadow {
     /// A route is hidden when it is for each of its protocols.
     private static func hidden(_ index: Int, _ routes: [Route], _ table: StreamTable) -> ShadowedRoute? {
         let route = routes[index]
+        guard route.expression.isEmpty else { return nil }
         var by: Int?
         for one in [Protocols.tcp, .tls, .udp, .tlsPassthrough] where route.protocols.contains(one) {
             let winner = ask(route, one, table)
@@ -49,7 +50,7 @@ public enum StreamShadow {
 
     /// Whether `wide` matches whatever `narrow` does, among streams of one protocol.
     private static func covers(_ wide: Route, _ narrow: Route, _ one: Protocols) -> Bool {
-        guard wide.protocols.contains(one) else { return false }
+        guard wide.protocols.contains(one), wide.expression.isEmpty else { return false }
         return covers(wide.sources, narrow.sources) && covers(wide.destinations, narrow.destinations)
             && (one.isDisjoint(with: [.tls, .tlsPassthrough]) || covers(wide.serverNames, narrow.serverNames))
     }

@@ -40,5 +40,6 @@ public enum DiagnosticCode: String, Sendable, CaseIterable {
     case vaultReference = "K161"
     case expressionRoute = "K162"
     case serviceProtocol = "K163"
+    case expression = "K164"
     case tooManyFindings = "K199"
 }

@@ -95,7 +95,7 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
         let settings = snapshot.settings
         self.settings = settings
         do throws(RouteTableError) {
-            table = try RouteTable(routes: snapshot.routes)
+            table = try RouteTable(routes: snapshot.routes, flavour: snapshot.settings.router)
             streams = try StreamTable(routes: snapshot.routes)
         } catch {
             throw SnapshotRefusal(description: "the routes cannot be indexed: \(error)")
@@ -121,6 +121,9 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
         upstream.head = responseLimits
         // One that stalls keeps its window's worth in memory: no more than what a client may keep here.
         upstream.streamWindow = 65_535
+        // Streams that wait for their clients must not keep others from the connection: their own windows bound
+        // what it holds.
+        upstream.connectionWindow = Int(Int32.max)
         http2UpstreamLimits = upstream
         trusted = settings.trustedPeers.compactMap { IPPrefix($0) }
         realIP = FieldKey(settings.realIPHeader)

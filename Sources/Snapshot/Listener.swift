@@ -127,6 +127,15 @@ public struct CACertificate: WireMessage, Sendable {
 /// Whose names the proxy's own headers carry.
 public enum HeaderStyle: Int, Sendable { case kong = 0, seaway = 1, off = 2 }
 
+/// How routes are told apart and ordered (Kong's `router_flavor`).
+public enum RouterFlavour: Int, Sendable {
+    /// By their fields; in the order of Kong's traditional_compatible.
+    case traditionalCompatible = 0
+    /// By expressions first. The other routes follow in the same order; their protocols are conditions,
+    /// and sources and destinations may stand in HTTP routes.
+    case expressions = 1
+}
+
 /// How an access log line looks.
 public enum AccessLogFormat: Int, Sendable { case json = 0, combined = 1 }
 
@@ -171,6 +180,7 @@ public struct Settings: WireMessage, Sendable {
     public var drainTimeout = 30_000
     /// DNS servers as `address:port`; empty: those of /etc/resolv.conf.
     public var resolvers: [String] = []
+    public var router = RouterFlavour.traditionalCompatible
 
     public init() {}
 
@@ -198,6 +208,7 @@ public struct Settings: WireMessage, Sendable {
         out.put(21, bodyBuffer)
         out.put(22, drainTimeout)
         out.put(23, resolvers)
+        out.put(24, router)
     }
 
     public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -225,6 +236,7 @@ public struct Settings: WireMessage, Sendable {
         case 21: bodyBuffer = try reader.int()
         case 22: drainTimeout = try reader.int()
         case 23: resolvers.append(try reader.string())
+        case 24: router = try reader.value()
         default: try reader.skip()
         }
     }

@@ -106,6 +106,11 @@ public struct Route: WireMessage, Sendable {
     public var line = 0
     /// Unix seconds; 0: unknown.
     public var createdAt = 0
+    /// An expression of Kong's router language, in place of methods, hosts, paths, headers, serverNames,
+    /// sources, destinations and regexPriority; empty: none.
+    public var expression = ""
+    /// Of an expression: larger goes first; 0 to 2^46 - 1.
+    public var priority = 0
 
     public init() {}
 
@@ -131,6 +136,8 @@ public struct Route: WireMessage, Sendable {
         out.put(19, chain)
         out.put(20, line)
         out.put(21, createdAt)
+        out.put(22, expression)
+        out.put(23, priority)
     }
 
     public mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
@@ -156,6 +163,8 @@ public struct Route: WireMessage, Sendable {
         case 19: chain = try reader.int()
         case 20: line = try reader.int()
         case 21: createdAt = try reader.int()
+        case 22: expression = try reader.string()
+        case 23: priority = try reader.int()
         default: try reader.skip()
         }
     }

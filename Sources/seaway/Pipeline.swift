@@ -44,7 +44,9 @@ enum Pipeline {
 
     private static func compile(_ bytes: [UInt8], _ input: PipelineInput) -> PipelineResult {
         let (model, findings) = bytes.withBytes {
-            KongFile.load($0, file: input.path, environment: input.environment, lenient: input.lenient)
+            KongFile.load(
+                $0, file: input.path, environment: input.environment, lenient: input.lenient,
+                expressions: input.settings.router == .expressions)
         }
         guard let model else { return PipelineResult(diagnostics: findings, source: bytes) }
         var (snapshot, more) = GatewayCompiler.compile(

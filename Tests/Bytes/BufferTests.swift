@@ -50,6 +50,28 @@ struct BufferTests {
         #expect(buffer.readable.string == String(expected.dropFirst(500)))
     }
 
+    @Test("text is appended in lower case, byte for byte, whatever stands beside a letter")
+    func lowercase() {
+        for byte in UInt8.min...UInt8.max {
+            for position in 0..<11 {
+                for other in [UInt8(0x41), 0x5A, 0x40, 0x5B, 0xC1, 0xFF, 0x00] {
+                    var text = [UInt8](repeating: other, count: 11)
+                    text[position] = byte
+                    let buffer = Buffer(capacity: 64)
+                    text.withBytes { buffer.append(lowercased: $0) }
+                    #expect(buffer.readable.array == text.map { (0x41...0x5A).contains($0) ? $0 + 32 : $0 })
+                }
+            }
+        }
+    }
+
+    @Test("of a word so many bytes are appended as are asked for")
+    func words() {
+        let buffer = Buffer(capacity: 64)
+        for count in 0...8 { buffer.append(word: 0x6867_6665_6463_6261, count: count) }
+        #expect(buffer.readable.string == (0...8).map { String("abcdefgh".prefix($0)) }.joined())
+    }
+
     @Test(
         "an address reads back as it was written",
         arguments: [

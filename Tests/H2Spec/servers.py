@@ -38,11 +38,11 @@ class Server:
 
     name = ""
 
-    def __init__(self, origin_port):
+    def __init__(self, origin_port, *flags):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="seaway-h2spec-"))
         self.authority = Authority()
         self.certificate, self.key = self.authority.issue("127.0.0.1", "IP:127.0.0.1", "DNS:localhost")
-        self.origin_port, self.process = origin_port, None
+        self.origin_port, self.flags, self.process = origin_port, flags, None
         self.plain, self.tls = free_port(), free_port()
 
     def __enter__(self):
@@ -72,7 +72,11 @@ class Server:
 
     def pids(self) -> list:
         """The processes that must still be there after the cases."""
-        return [self.process.pid] if self.process.poll() is None else []
+        if self.process.poll() is not None:
+            return []
+        first = self.process.pid
+        children = pathlib.Path(f"/proc/{first}/task/{first}/children").read_text(encoding="ascii").split()
+        return [first, *map(int, children)]
 
     @staticmethod
     def answers(port) -> bool:
@@ -99,7 +103,7 @@ class Seaway(Server):
         pair = {"cert": self.certificate.read_text(), "key": self.key.read_text(), "snis": [{"name": "localhost"}]}
         self.gateway = Gateway(
             kong([{"name": "origin", "url": f"http://127.0.0.1:{self.origin_port}", "routes": [everything]}],
-                 certificates=[pair]), "--access-log", "off", https=True)
+                 certificates=[pair]), "--access-log", "off", *self.flags, https=True)
         self.plain, self.tls = self.gateway.port, self.gateway.https_port
         return self
 

@@ -83,3 +83,29 @@ struct FieldParserTests {
         ])
     func refused(_ line: String) { #expect(Self.parse(Array(line.utf8)) == .refused) }
 }
+
+@Suite("TargetSyntax")
+struct TargetSyntaxTests {
+    @Test("a byte stands in a target if it is visible and no number sign", arguments: 1...20)
+    func bytes(_ length: Int) {
+        for position in 0..<length {
+            for byte in UInt8.min...UInt8.max {
+                var target = [UInt8](repeating: 0x61, count: length)
+                target[position] = byte
+                let isAllowed = byte > 0x20 && byte != 0x7F && byte != 0x23
+                let end = target.withBytes { TargetSyntax.end($0, from: 0) }
+                #expect(end == (isAllowed ? length : position), "byte \(byte) at \(position) of \(length)")
+            }
+        }
+    }
+
+    @Test("the first of several forbidden bytes is found", arguments: [UInt8(0), 0x20, 0x23, 0x7F])
+    func first(_ byte: UInt8) {
+        for position in 0..<16 {
+            var target = [UInt8](repeating: 0xFF, count: 17)
+            for later in position..<17 { target[later] = later % 2 == 0 ? byte : byte &+ 1 }
+            target[position] = byte
+            #expect(target.withBytes { TargetSyntax.end($0, from: 0) } == position)
+        }
+    }
+}

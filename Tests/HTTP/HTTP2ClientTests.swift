@@ -139,6 +139,19 @@ struct HTTP2ClientTests {
         #expect(peer.session.fault == nil)
     }
 
+    @Test("answers to requests that were given up are no flood: the requests were ours")
+    func lateAnswers() {
+        let peer = Peer(.client)
+        for _ in 0..<1000 {
+            guard let stream = peer.request() else { break }
+            peer.session.reset(stream, .cancel)
+            peer.feed(Wire.headers(stream.id, Wire.response) + Wire.data(stream.id, "late"))
+            peer.feed(Wire.headers(stream.id, Wire.trailer, end: true) + Wire.reset(stream.id))
+        }
+        #expect(peer.session.fault == nil)
+        #expect(peer.streams.count == 1000)
+    }
+
     @Test("the server allows extended CONNECT")
     func connectProtocol() {
         let peer = Peer(.client)

@@ -165,6 +165,43 @@ struct HTTP2FloodTests {
         #expect(peer.session.fault == nil)
     }
 
+    @Test("calls given up once their answer has begun are no flood, however many")
+    func enough() {
+        let peer = Peer()
+        for n in 0..<2000 {
+            let id = UInt32(2 * n + 1)
+            peer.feed(Wire.headers(id, end: true))
+            peer.respond(id, "first message", end: false)
+            peer.feed(Wire.reset(id) + Wire.window(0, 13))
+        }
+        #expect(peer.session.fault == nil)
+    }
+
+    @Test("a window update of each window for every 4 KiB of a download is no flood")
+    func honestDownload() {
+        let peer = Peer()
+        peer.feed(Wire.headers(1, end: true))
+        peer.respond(1, end: false)
+        let piece = String(repeating: "x", count: 16384)
+        for _ in 0..<2000 {
+            #expect(peer.send(1, piece, end: false) == 16384)
+            for _ in 0..<4 { peer.feed(Wire.window(0, 4096) + Wire.window(1, 4096)) }
+        }
+        #expect(peer.session.fault == nil)
+    }
+
+    @Test("a head, an interim one even, is no answer that excuses a reset")
+    func interim() {
+        let peer = Peer()
+        for n in 0...256 {
+            let id = UInt32(2 * n + 1)
+            peer.feed(Wire.headers(id, end: true))
+            if let stream = peer.streams[id] { peer.head(stream, Wire.interim, end: false) }
+            peer.feed(Wire.reset(id))
+        }
+        #expect(peer.session.fault == .resetFlood)
+    }
+
     @Test("a PING and window updates for each piece that we send are no flood")
     func honestPings() {
         let peer = Peer()

@@ -92,6 +92,17 @@ struct HTTP2FlowTests {
         #expect(Self.read(script, cuts: Array(1..<script.count)) == whole)
     }
 
+    @Test("says while a header block is not complete")
+    func insideHeaders() {
+        let peer = Peer()
+        let bytes = Wire.headers(1, complete: false) + Wire.continuation(1, Wire.trailer, complete: true)
+        for (at, byte) in bytes.enumerated() {
+            #expect(peer.session.isInsideHeaders == (at >= 9))
+            peer.feed([byte])
+        }
+        #expect(!peer.session.isInsideHeaders)
+    }
+
     /// A bit of everything.
     private static var script: [UInt8] {
         var bytes = Wire.preface + Wire.settings((4, 70_000), (3, 9)) + Wire.acknowledgement

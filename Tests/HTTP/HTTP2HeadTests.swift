@@ -88,6 +88,20 @@ struct HTTP2RequestTests {
         }
     }
 
+    @Test("an empty cookie leaves nothing in the joined field")
+    func emptyCookies() {
+        let empty = ("cookie", "")
+        let rows = [
+            ([empty, ("cookie", "a=1"), empty, ("cookie", "b=2"), empty], "a=1; b=2"), ([empty, empty], ""),
+            ([empty], ""),
+        ]
+        for (cookies, joined) in rows {
+            let (head, problem) = take(get + cookies)
+            #expect(problem == nil)
+            #expect(head.headers.first(.cookie)?.string == joined)
+        }
+    }
+
     @Test("a body is as long as Content-Length says, of unknown length without, and none at the stream's end")
     func framing() {
         #expect(take(get, end: false).0.framing == .chunked)
@@ -176,6 +190,8 @@ struct HTTP2RequestTests {
             (request(":authority", ""), .badHost), (request(":authority", "a b"), .badHost),
             (request(":authority", "user@a"), .badHost), (request(":authority", "a:99999"), .badHost),
             (request(":authority", "a/b"), .badHost), (request(":authority", "a,b"), .badHost),
+            (request(":authority", "a.."), .badHost), (request(":authority", "a..:80"), .badHost),
+            (request(":authority", "a..b"), .badHost), (request(":authority", "."), .badHost),
             (get + [("host", "other.example")], .badHost),
             (get + [("host", "api.example.com"), ("host", "api.example.com")], .badHost),
             (request(":authority", nil) + [("host", "a"), ("host", "a")], .badHost),

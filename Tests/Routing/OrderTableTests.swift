@@ -112,7 +112,18 @@ struct OrderTableTests {
             asks: [("GET example.com /", "a"), ("GET EXAMPLE.com /", "a"), ("GET WWW.EXAMPLE.ORG /", "b")]),
         Row(
             why: "a host without a port matches any port", routes: ["a hosts=h"],
-            asks: [("GET h /", "a"), ("GET h:80 /", "a"), ("GET h:8080 /", "a"), ("GET h. /", "-"), ("GET h:x /", "-")]),
+            asks: [("GET h /", "a"), ("GET h:80 /", "a"), ("GET h:8080 /", "a"), ("GET h. /", "a"), ("GET h:x /", "-")]),
+        Row(
+            why: "one dot at the end of a host names the root, and makes no other host of it",
+            routes: ["a hosts=h.x", "b hosts=*.y", "c hosts=z.*", "d hosts=p.x:81", "e hosts=q.x.", "f hosts=*.r."],
+            asks: [
+                ("GET h.x. /", "a"), ("GET H.X. /", "a"), ("GET h.x.:80 /", "a"), ("GET h.x.. /", "-"),
+                ("GET . /", "-"), ("GET h.x:80. /", "-"), ("GET a.y. /", "b"), ("GET a.y.:80 /", "b"),
+                ("GET a.y.. /", "-"), ("GET y. /", "-"), ("GET z.com. /", "c"), ("GET z. /", "-"),
+                ("GET z.com.:8000 /", "c"), ("GET p.x.:81 /", "d"), ("GET p.x. / port=81", "d"),
+                ("GET p.x.:82 /", "-"), ("GET q.x /", "e"), ("GET q.x. /", "e"), ("GET a.r /", "f"),
+                ("GET a.r.:1 /", "f"),
+            ]),
         Row(
             why: "a host with a port wants that port, else the listener's", routes: ["a hosts=h:8080"],
             asks: [("GET h:8080 /", "a"), ("GET h /", "-"), ("GET h / port=8080", "a"), ("GET h:80 / port=8080", "-")]),

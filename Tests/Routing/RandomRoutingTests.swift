@@ -7,11 +7,12 @@ import Testing
 struct RandomRoutingTests {
     static let hosts = [
         "a.com", "b.com", "x.a.com", "A.com", "*.a.com", "*.com", "a.*", "x.*", "x.a.*", "a.com:80", "a.com:8000",
-        "*.a.com:8080", "x.*:80", "y.x.a.com",
+        "*.a.com:8080", "x.*:80", "y.x.a.com", "a.com.", "*.a.com.", "a.com.:80",
     ]
     static let sentHosts = [
         "a.com", "b.com", "x.a.com", "X.A.com", "y.x.a.com", "c.com", "a.org", "x.org", "", "a.com:80",
         "a.com:8080", "x.a.com:8080", "x.b:80", ".a.com", "a.com.", "a.com:", "localhost",
+        "A.com.:80", "x.a.com.", "x.a.com.:8080", "x.", "a.", ".", "a.com..", "a.com:.",
     ]
     static let paths = [
         "/", "/a", "/b", "/ab", "/a/", "/a/b", "/a/bc", "/abc/d", "/a/b/c/d/e/f/g", "~/a", "~/a/\\d+", "~/a/b",

@@ -142,9 +142,14 @@ struct ReferenceRouter {
         for pattern in route.hosts {
             let (host, port) = Self.splitHost(pattern.lowercased())
             if let port, port != sentPort ?? request.port { continue }
-            if Self.nameMatches(host, sentHost) { return true }
+            if Self.nameMatches(Self.bare(host), Self.bare(sentHost)) { return true }
         }
         return false
+    }
+
+    /// Without the final dot of a name that says its root.
+    private static func bare(_ name: String) -> String {
+        name.count > 1 && name.hasSuffix(".") ? String(name.dropLast()) : name
     }
 
     private static func nameMatches(_ pattern: String, _ name: String) -> Bool {
@@ -155,9 +160,8 @@ struct ReferenceRouter {
 
     private func serverNameMatches(_ route: Route, _ request: ReferenceRequest) -> Bool {
         if route.serverNames.isEmpty || !request.isTLS { return true }
-        func bare(_ name: String) -> String { name.hasSuffix(".") ? String(name.dropLast()) : name }
-        let sent = bare(request.serverName.lowercased())
-        return route.serverNames.contains { Self.nameMatches(bare($0.lowercased()), sent) }
+        let sent = Self.bare(request.serverName.lowercased())
+        return route.serverNames.contains { Self.nameMatches(Self.bare($0.lowercased()), sent) }
     }
 
     private func headersMatch(_ route: Route, _ request: ReferenceRequest) -> Bool {

@@ -40,7 +40,9 @@ struct TestHeaders: HeaderLookup {
     private let buffer = Buffer(capacity: 4096)
     private var ranges: [(Range<Int>, Range<Int>)] = []
 
-    init(_ fields: [(String, String)]) {
+    init(_ fields: [(String, String)]) { self.init(fields.map { ($0, Array($1.utf8)) }) }
+
+    init(_ fields: [(String, [UInt8])]) {
         self.fields = []
         for (name, value) in fields {
             let start = buffer.end

@@ -1,5 +1,6 @@
 """Clients and origins that speak HTTP/2. The `h2` package judges every frame that the gateway sends them."""
 
+import collections
 import select
 import socket
 import ssl
@@ -60,7 +61,22 @@ def receive(sock):
 
 
 class Connection(h2.connection.H2Connection):
-    """Frames may come after a GOAWAY, which the package takes for the end (RFC 9113 section 6.8)."""
+    """Frames may come after a GOAWAY, which the package takes for the end (RFC 9113 section 6.8).
+
+    A limit of streams holds from its acknowledgement on, not before.
+    """
+
+    limit = None
+
+    def initiate_connection(self):
+        super().initiate_connection()
+        if self.limit:
+            self.local_settings._settings[CODES.MAX_CONCURRENT_STREAMS] = collections.deque([1 << 30])
+
+    def _local_settings_acked(self):
+        if self.limit:
+            self.local_settings._settings[CODES.MAX_CONCURRENT_STREAMS] = collections.deque([self.limit])
+        return super()._local_settings_acked()
 
     def _receive_goaway_frame(self, frame):
         event = h2.events.ConnectionTerminated()
@@ -69,12 +85,16 @@ class Connection(h2.connection.H2Connection):
         return [], [event]
 
 
-def machine(client, settings, checked=True):
+def machine(client, settings, checked=True, limit=None):
     """The package's state machine. Unchecked, it sends what no peer should."""
+    if limit:
+        settings = {**settings, CODES.MAX_CONCURRENT_STREAMS: limit}
     config = h2.config.H2Configuration(
         client_side=client, header_encoding="latin-1", validate_outbound_headers=checked, normalize_outbound_headers=checked)
     made = Connection(config)
     made.local_settings = h2.settings.Settings(client=client, initial_values={**dict(made.local_settings), **settings})
+    made.limit = limit
+    made.max_inbound_frame_size = made.local_settings.max_frame_size
     return made
 
 
@@ -85,6 +105,7 @@ class Reply:
         self.stream = number
         self.status, self.fields, self.interim, self.trailers = 0, [], [], []
         self.parts, self.size, self.ended, self.code = [], 0, False, None
+        self.stopped = False  # Reset after a whole response: the rest of the request is not wanted.
 
     @property
     def body(self) -> bytes:
@@ -161,22 +182,27 @@ class H2Client:
         return reply
 
     def send(self, reply, data=b"", end=False, seconds=10.0):
-        """Sends a body as the windows allow."""
+        """Sends a body as the windows allow; no more of it once the stream is over."""
         view, deadline = memoryview(data), time.monotonic() + seconds
+        self.pump(0)
         while len(view):
+            if reply.stopped or reply.code is not None:
+                return
             room = min(self.machine.local_flow_control_window(reply.stream), self.machine.max_outbound_frame_size, len(view))
             if room > 0:
                 self.machine.send_data(reply.stream, bytes(view[:room]))
                 view = view[room:]
                 self.flush()
                 self.pump(0)
-            elif reply.over or self.closed or not self.pump(deadline - time.monotonic()):
+            elif self.closed or not self.pump(deadline - time.monotonic()):
                 raise Ended(f"{len(view)} of {len(data)} bytes were not taken: {reply}")
-        if end:
+        if end and not reply.stopped and reply.code is None:
             self.machine.end_stream(reply.stream)
             self.flush()
 
     def trailers(self, reply, fields):
+        if reply.stopped or reply.code is not None:
+            return
         self.machine.send_headers(reply.stream, fields, end_stream=True)
         self.flush()
 
@@ -272,7 +298,9 @@ class H2Client:
             case h2.events.StreamEnded():
                 reply.ended = True
             case h2.events.StreamReset():
-                reply.code = event.error_code
+                reply.stopped = True
+                if not reply.ended:
+                    reply.code = event.error_code
             case h2.events.ConnectionTerminated():
                 self.last, self.error = event.last_stream_id, event.error_code
                 self.goaways.append((event.last_stream_id, event.error_code))
@@ -395,8 +423,8 @@ class Link:
     def __init__(self, origin, sock, number):
         self.origin, self.socket, self.number = origin, sock, number
         self.changed = threading.Condition(threading.RLock())
-        self.machine = machine(False, origin.settings, origin.checked)
-        self.works, self.closed, self.most, self.last = {}, False, 0, None
+        self.machine = machine(False, origin.settings, origin.checked, origin.limit)
+        self.works, self.closed, self.most, self.last, self.told = {}, False, 0, None, origin.limit is None
         self.goaways = []
 
     def run(self):
@@ -451,6 +479,11 @@ class Link:
             pass
         self.flush()
 
+    def live(self) -> int:
+        """Requests that were taken and not ended."""
+        streams = (self.machine.streams.get(number) for number in self.works)
+        return sum(stream is not None and stream.open for stream in streams)
+
     def go_away(self, last=None, code=NO_ERROR):
         """Says GOAWAY without ending anything; later streams are not looked at."""
         with self.changed:
@@ -462,6 +495,11 @@ class Link:
         match event:
             case h2.events.RequestReceived():
                 if self.last is not None and event.stream_id > self.last:
+                    return
+                if not self.told and self.live() >= self.origin.limit:
+                    # The peer could not know yet. Once it does, the package calls it a fault.
+                    self.origin.refused += 1
+                    self.machine.reset_stream(event.stream_id, REFUSED_STREAM)
                     return
                 work = self.works[event.stream_id] = Work(self, event.stream_id, list(event.headers))
                 self.most = max(self.most, self.machine.open_inbound_streams)
@@ -475,6 +513,8 @@ class Link:
                 work.unacknowledged += event.flow_controlled_length
             case h2.events.TrailersReceived():
                 work.trailers = list(event.headers)
+            case h2.events.SettingsAcknowledged():
+                self.told = True
             case h2.events.StreamEnded():
                 if work:
                     work.ended = True
@@ -490,10 +530,12 @@ class H2Origin:
     """An HTTP/2 upstream on 127.0.0.1, by prior knowledge or over TLS.
 
     `on` gives a path its script, which is called with the `Work`. Paths without one read the body and answer
-    the origin's name. What a gateway did wrong stands in `faults`.
+    the origin's name. What a gateway did wrong stands in `faults`. With a `limit` of streams, those over it are
+    refused as long as a gateway cannot know of it.
     """
 
-    def __init__(self, context=None, name="h2", settings=None, window=0, checked=True, port=0):
+    def __init__(self, context=None, name="h2", settings=None, window=0, checked=True, port=0, limit=None):
+        self.limit, self.refused = limit, 0
         self.name, self.context, self.settings, self.window, self.checked = name, context, settings or {}, window, checked
         self.scripts, self.requests, self.links, self.faults = {}, [], [], []
         self.lock = threading.Lock()

@@ -31,7 +31,8 @@ class Haproxy:
         self.port, self.https_port = free_port(), free_port()
         authority = Authority()
         certificate, key = authority.issue("www.example")
-        (self.folder / "both.pem").write_text(certificate.read_text() + key.read_text())
+        pair = config.get("certificates", [{"cert": certificate.read_text(), "key": key.read_text()}])[0]
+        (self.folder / "both.pem").write_text(pair["cert"] + pair["key"])
         authority.close()
         (self.folder / "haproxy.cfg").write_text(self.text(config))
         self.out = open(self.folder / "out", "wb")
@@ -47,17 +48,20 @@ class Haproxy:
 
     def text(self, config) -> str:
         front = ["global", "  nbthread 1", "defaults", "  mode http", "  timeout connect 5s", "  timeout client 60s",
-                 "  timeout server 60s", "frontend front", f"  bind 127.0.0.1:{self.port}",
+                 "  timeout server 60s", "  http-reuse always", "frontend front", f"  bind 127.0.0.1:{self.port}",
                  f"  bind 127.0.0.1:{self.https_port} ssl crt both.pem alpn h2,http/1.1"]
         back = []
         prefixes = []
         for service in config["services"]:
-            scheme, host, port = re.match(r"(\w+)://([^:/]+):(\d+)", service["url"]).groups()
+            scheme, host, port = re.match(r"(\w+)://([^:/]+)(?::(\d+))?", service["url"]).groups()
             over_tls = scheme in ("https", "grpcs")
             h2 = scheme.startswith("grpc") or "seaway.upstream-protocol=h2" in service.get("tags", ())
             options = (" ssl verify none" if over_tls else "") + ((" alpn h2" if over_tls else " proto h2") if h2 else "")
+            servers = [f"{host}:{port}"] if port else [
+                t["target"] for u in config["upstreams"] if u["name"] == host for t in u["targets"]]
             back += [f"backend {service['name']}", f"  timeout server {service.get('read_timeout', 60000)}",
-                     f"  timeout tunnel {service.get('read_timeout', 60000)}", f"  server s {host}:{port}{options}"]
+                     f"  timeout tunnel {service.get('read_timeout', 60000)}"]
+            back += [f"  server s{n} {address}{options}" for n, address in enumerate(servers)]
             prefixes += [(path, service["name"]) for route in service["routes"] for path in route.get("paths", ["/"])]
         for path, name in sorted(prefixes, key=lambda p: -len(p[0])):
             front.append(f"  use_backend {name} if {{ path_beg {path} }}")

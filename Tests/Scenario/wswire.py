@@ -8,6 +8,7 @@ import struct
 import threading
 
 import packages  # noqa: F401, before websockets
+from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
@@ -66,8 +67,82 @@ def switch(head) -> bytes:
     return SWITCH.replace(ACCEPT.encode(), base64.b64encode(digest))
 
 
+class Loop:
+    """An asyncio loop with a thread of its own."""
+
+    def __init__(self):
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self.thread.start()
+
+    def begin(self, work):
+        return asyncio.run_coroutine_threadsafe(work, self.loop)
+
+    def run(self, work, seconds=60):
+        return self.begin(work).result(seconds)
+
+    def stop(self):
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(5)
+
+
+class Visitor:
+    """A client of the `websockets` package, called as if it blocked. (The package's own blocking client reads and
+    writes TLS in two threads, which Python's `ssl` does not bear.)"""
+
+    shared = None
+
+    def __init__(self, url, **options):
+        Visitor.shared = Visitor.shared or Loop()
+        self.loop = Visitor.shared
+        options = {"compression": None, "max_size": 64 << 20, "ping_interval": None, "proxy": None, "close_timeout": 5, **options}
+        self.connection = self.loop.run(self._open(url, options))
+        self.subprotocol, self.response = self.connection.subprotocol, self.connection.response
+
+    @staticmethod
+    async def _open(url, options):
+        return await connect(url, **options)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
+    def send(self, message):
+        self.loop.run(self.connection.send(message))
+
+    def send_all(self, messages):
+        """Begins to send these one after the other; a future."""
+        async def work():
+            for message in messages:
+                await self.connection.send(message)
+        return self.loop.begin(work())
+
+    def recv(self, seconds=10):
+        return self.loop.run(asyncio.wait_for(self.connection.recv(), seconds))
+
+    def ping(self, data, seconds=5):
+        """Waits for the pong; how long it took."""
+        async def work():
+            return await asyncio.wait_for(await self.connection.ping(data), seconds)
+        return self.loop.run(work())
+
+    def close(self, code=1000, reason=""):
+        self.loop.run(self.connection.close(code, reason))
+
+    def vanish(self):
+        """Ends the connection without a word."""
+        self.loop.loop.call_soon_threadsafe(self.connection.transport.abort)
+
+    @property
+    def closed(self):
+        return self.connection.close_code, self.connection.close_reason
+
+
 class Echo:
-    """A server on 127.0.0.1 that sends each message back. `closes` has how each connection ended, as it saw it.
+    """A server on 127.0.0.1 that sends each message back. `closes` has how each connection ended, as it saw it,
+    and `closed` the same by the path that was asked for.
 
     Messages that are commands: `close CODE REASON` has the server close, `size N` has it send N bytes, `path`,
     `headers` say what it was asked.
@@ -76,26 +151,17 @@ class Echo:
     def __init__(self, context=None, **options):
         self.context = context
         self.options = {"compression": None, "max_size": 64 << 20, "ping_interval": None, **options}
-        self.closes, self.opened = [], 0
-        self.loop = asyncio.new_event_loop()
-        ready = threading.Event()
-        self.thread = threading.Thread(target=self._run, args=(ready,), daemon=True)
-        self.thread.start()
-        ready.wait(10)
+        self.closes, self.closed, self.opened = [], {}, 0
+        self.loop = Loop()
+        self.loop.run(self._listen())
 
     @property
     def url(self) -> str:
         return f"{'https' if self.context else 'http'}://127.0.0.1:{self.port}"
 
-    def _run(self, ready):
-        asyncio.set_event_loop(self.loop)
-        self.loop.run_until_complete(self._listen(ready))
-        self.loop.run_forever()
-
-    async def _listen(self, ready):
+    async def _listen(self):
         self.server = await serve(self._serve, "127.0.0.1", 0, ssl=self.context, **self.options)
         self.port = self.server.sockets[0].getsockname()[1]
-        ready.set()
 
     async def _serve(self, connection):
         self.opened += 1
@@ -106,6 +172,7 @@ class Echo:
             pass
         await connection.wait_closed()
         self.closes.append((connection.close_code, connection.close_reason))
+        self.closed[connection.request.path] = self.closes[-1]
 
     async def _answer(self, connection, message):
         match message.split(" ", 2) if isinstance(message, str) and len(message) < 200 else []:
@@ -123,7 +190,6 @@ class Echo:
     def close(self):
         async def end():
             self.server.close()
-            await self.server.wait_closed()
-            self.loop.stop()
-        asyncio.run_coroutine_threadsafe(end(), self.loop)
-        self.thread.join(5)
+            await asyncio.wait([asyncio.ensure_future(self.server.wait_closed())], timeout=1)
+        self.loop.run(end())
+        self.loop.stop()

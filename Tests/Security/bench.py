@@ -18,11 +18,12 @@ for folder in ("Tests/Scenario", "Tests/H2Spec"):
 
 from certs import Authority  # noqa: E402
 from gateway import Gateway, eventually, kong, service  # noqa: E402,F401
-from h2raw import Connection, Target  # noqa: E402
+from h2raw import GOAWAY, HEADERS, RST_STREAM, Connection, Target, literal  # noqa: E402
 from servers import SERVERS  # noqa: E402
 
+import hpack  # noqa: E402
+
 PATIENCE = 3.0
-TICK = os.sysconf("SC_CLK_TCK")
 
 
 # The origin
@@ -242,6 +243,27 @@ def ask(port, target="/", fields=(), method="GET", host="a.example", body=b""):
     return (found[-1] if found else 0), data
 
 
+def ask_h2(port, target="/", fields=(), host="a.example", timeout=PATIENCE):
+    """The status of one HTTP/2 request on a connection of its own; 0 for anything but a response."""
+    connection = Connection(Target("127.0.0.1", port, False, timeout)).handshake()
+    try:
+        base = [(":method", "GET"), (":scheme", "http"), (":path", target), (":authority", host)]
+        connection.headers(block=b"".join(literal(0x10, n, v) for n, v in [*base, *fields]))
+        for event in connection.events():
+            if event.kind == HEADERS:
+                return int(dict(hpack.Decoder().decode(event.frame.data, raw=True))[b":status"])
+            if event.kind in (RST_STREAM, GOAWAY):
+                return 0
+        return 0
+    finally:
+        connection.close()
+
+
+def second_port(gateway) -> int:
+    """Of two --http listeners the one that was named last."""
+    return int(re.findall(r"  http  +http://127\.0\.0\.1:(\d+)", gateway.talk)[1])
+
+
 # A process under the stopwatch
 
 class Meter:
@@ -268,15 +290,16 @@ class Meter:
         return total
 
     def seconds(self) -> float:
-        total = 0.0
+        """CPU of all threads; the scheduler counts nanoseconds, `stat` only hundredths of seconds."""
+        total = 0
         for pid in self.pids:
             try:
-                with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-                    words = file.read().rsplit(") ", 1)[1].split()
-                total += (int(words[11]) + int(words[12])) / TICK
+                for thread in os.listdir(f"/proc/{pid}/task"):
+                    with open(f"/proc/{pid}/task/{thread}/schedstat", encoding="ascii") as file:
+                        total += int(file.read().split()[0])
             except OSError:
                 pass
-        return total
+        return total / 1e9
 
     def growth(self) -> int:
         """By how many bytes memory has grown at its highest, since the meter was made."""
@@ -407,6 +430,8 @@ class World:
 
     def __init__(self, server):
         self.name, self.origin = server, Recorder()
+        # For the server that `server` starts next, if it is Seaway.
+        self.flags = ()
         self.authority = Authority()
         self._gateway = self._server = None
 
@@ -428,7 +453,7 @@ class World:
     def server(self):
         """Seaway or another server that speaks HTTP/2, for the items that any server can be asked."""
         if self._server is None:
-            self._server = SERVERS[self.name](self.origin.port)
+            self._server = SERVERS[self.name](self.origin.port, *self.flags)
             self._server.__enter__()
         return self._server
 

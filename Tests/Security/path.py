@@ -2,27 +2,40 @@
 
 import re
 
-from bench import ask, exchange, head, item, statuses
+from bench import ask_h2, exchange, head, item, statuses
 
 # Spellings of /admin and of /admin/users, honest and not. Bytes as they go into the request line.
 SPELLINGS = [
-    "/admin", "/admin/", "/admin/users", "/admin?x=1", "/admin?", "/admin/?x", "//admin", "///admin", "/admin//", "//admin//users",
+    "/admin", "/admin/", "/admin/users", "/admin?x=1", "/admin?", "/admin/?x", "//admin", "///admin", "/admin//",
+    "//admin//users",
     "/./admin", "/././admin", "/admin/.", "/admin/./users", "/x/../admin", "/x/y/../../admin", "/x/./../admin", "/x//../admin",
-    "/admin/../admin", "/admin/x/..", "/admin/..", "/admin/../x", "/../admin", "/../../admin", "/..//admin", "/.//admin", "/x/../../admin",
-    "/%61dmin", "/%61%64%6d%69%6e", "/admi%6e", "/%61dmin/users", "/x/../%61dmin", "/%2e/admin", "/%2E/admin", "/x/%2e%2e/admin",
+    "/admin/../admin", "/admin/x/..", "/admin/..", "/admin/../x", "/../admin", "/../../admin", "/..//admin", "/.//admin",
+    "/x/../../admin",
+    "/%61dmin", "/%61%64%6d%69%6e", "/admi%6e", "/%61dmin/users", "/x/../%61dmin", "/%2e/admin", "/%2E/admin",
+    "/x/%2e%2e/admin",
     "/x/%2E%2E/admin", "/x/.%2e/admin", "/x/%2e./admin", "/x/%2e%2e/%61dmin", "/%2e%2e/admin", "/admin%2f", "/admin%2fusers",
-    "/admin%2Fusers", "/%2fadmin", "/%2Fadmin", "/x%2f..%2fadmin", "/x/..%2fadmin", "/x%2f../admin", "/%2e%2e%2fadmin", "/x%2f%2e%2e%2fadmin",
-    "/admin%5cusers", "/%5cadmin", "/x%5c..%5cadmin", "/x/..%5cadmin", "\\admin", "/\\admin", "/admin\\users", "/x\\..\\admin", "/x/..\\admin",
-    "/admin;", "/admin;x", "/admin;x=y/users", "/;/admin", "/;x/admin", "/x/..;/admin", "/x/..;a=b/admin", "/admin%3b", "/admin%3bx",
+    "/admin%2Fusers", "/%2fadmin", "/%2Fadmin", "/x%2f..%2fadmin", "/x/..%2fadmin", "/x%2f../admin", "/%2e%2e%2fadmin",
+    "/x%2f%2e%2e%2fadmin",
+    "/admin%5cusers", "/%5cadmin", "/x%5c..%5cadmin", "/x/..%5cadmin", "\\admin", "/\\admin", "/admin\\users", "/x\\..\\admin",
+    "/x/..\\admin",
+    "/admin;", "/admin;x", "/admin;x=y/users", "/;/admin", "/;x/admin", "/x/..;/admin", "/x/..;a=b/admin", "/admin%3b",
+    "/admin%3bx",
     "/admin#", "/admin#x", "/#/admin", "/x#/../admin", "/admin%23", "/admin%3f", "/admin%3fx", "/x?/../admin", "/x?a=/../admin",
-    "/admin%00", "/%00/admin", "/admin%00/x", "/x%00/../admin", "/admin%0a", "/admin%0d%0a", "/admin%20", "/admin%09", "/%20admin", "/admin+",
+    "/admin%00", "/%00/admin", "/admin%00/x", "/x%00/../admin", "/admin%0a", "/admin%0d%0a", "/admin%20", "/admin%09",
+    "/%20admin", "/admin+",
     "/%2561dmin", "/%25%36%31dmin", "/x/%252e%252e/admin", "/%252fadmin", "/admin%252fusers", "/%2%35%65/admin",
-    "/%c0%afadmin", "/x/%c0%ae%c0%ae/admin", "/%e0%80%afadmin", "/%c1%a1dmin", "/x/%c0%2e%c0%2e/admin", "/%uff0fadmin", "/%u002fadmin",
-    "/%ef%bc%8fadmin", "/ADMIN", "/Admin", "/aDmIn/users", "/%41dmin", "/%41DMIN", "/admin.", "/admin./users", "/admin..", "/admin/...",
-    "/.../admin", "/x/.../admin", "/admin%", "/admin%6", "/admin%zz", "/%", "/%/admin", "/admin%u0000", "*", "admin", "http:/admin",
-    "http://a.example/admin", "http://a.example//admin", "http://a.example/x/../admin", "http://a.example/%61dmin", "HTTP://A.EXAMPLE/admin",
-    "http://a.example./admin", "/admin,", "/admin:80", "/admin@x", "/admin~", "/admin*", "/adminx", "/xadmin", "/x/admin", "/admin%ff", "/%ffadmin",
-    "/ad%6Din/%75sers", "/a%64min%2e", "/admin/%2e%2e/admin", "/x/../x/../admin", "/x/./.././admin", "/./%2e/./admin/", "/admin/%2e",
+    "/%c0%afadmin", "/x/%c0%ae%c0%ae/admin", "/%e0%80%afadmin", "/%c1%a1dmin", "/x/%c0%2e%c0%2e/admin", "/%uff0fadmin",
+    "/%u002fadmin",
+    "/%ef%bc%8fadmin", "/ADMIN", "/Admin", "/aDmIn/users", "/%41dmin", "/%41DMIN", "/admin.", "/admin./users", "/admin..",
+    "/admin/...",
+    "/.../admin", "/x/.../admin", "/admin%", "/admin%6", "/admin%zz", "/%", "/%/admin", "/admin%u0000", "*", "admin",
+    "http:/admin",
+    "http://a.example/admin", "http://a.example//admin", "http://a.example/x/../admin", "http://a.example/%61dmin",
+    "HTTP://A.EXAMPLE/admin",
+    "http://a.example./admin", "/admin,", "/admin:80", "/admin@x", "/admin~", "/admin*", "/adminx", "/xadmin", "/x/admin",
+    "/admin%ff", "/%ffadmin",
+    "/ad%6Din/%75sers", "/a%64min%2e", "/admin/%2e%2e/admin", "/x/../x/../admin", "/x/./.././admin", "/./%2e/./admin/",
+    "/admin/%2e",
 ]
 # A path that is not UTF-8 matches no route at all.
 REFUSED = (400, 403, 404)
@@ -54,11 +67,15 @@ def protected(path, prefix="/admin") -> bool:
 class Asking:
     """What the gateway does with a target: its status, and the target that the origin saw, if any."""
 
-    def __init__(self, t, gateway):
-        self.origin, self.port = t.world.origin, gateway.port
+    def __init__(self, t, gateway, version=1):
+        self.origin, self.port, self.version = t.world.origin, gateway.port, version
 
     def __call__(self, target, fields=(), host="a.example"):
         mark = self.origin.mark()
+        if self.version == 2:
+            status = ask_h2(self.port, target, host=host)
+            seen = [r.target for r in self.origin.since(mark)]
+            return status, seen[-1] if seen else None
         raw = target if isinstance(target, bytes) else target.encode("latin-1")
         request = b"GET " + raw + b" HTTP/1.1\r\n" + head(host=host, fields=[*fields, "Connection: close"]).split(b"\r\n", 1)[1]
         data, _ = exchange(self.port, request)
@@ -72,34 +89,37 @@ def spellings(t):
     admin = {"name": "admin", "paths": ["/admin"], "strip_path": False, "plugins": [DENY]}
     public = {"name": "public", "hosts": ["walled.example"], "paths": ["/public"], "strip_path": False}
     wall = {"name": "wall", "hosts": ["walled.example"], "paths": ["/"], "strip_path": False, "plugins": [{"name": "key-auth"}]}
-    services = [{"name": "one", "url": origin, "routes": [PLAIN, admin]}, {"name": "two", "url": origin, "routes": [public, wall]}]
-    let, denied, refused = 0, 0, 0
+    services = [{"name": "one", "url": origin, "routes": [PLAIN, admin]},
+                {"name": "two", "url": origin, "routes": [public, wall]}]
     with t.world.start({"_format_version": "3.0", "services": services}) as gateway:
-        asking = Asking(t, gateway)
-        for spelling in SPELLINGS:
-            status, seen = asking(spelling)
-            t.check((status == 200) == (seen is not None), f"{spelling}: {status}, yet the origin saw {seen}")
-            if seen is not None:
-                let += 1
-                again, twice = asking(seen)
-                t.check((again, twice) == (200, seen), f"{spelling}: let through as {seen}, which alone gets {again} as {twice}")
-                t.check(not protected(seen), f"{spelling}: reached the origin as {seen}")
-            else:
-                denied, refused = denied + (status == 403), refused + (status != 403)
-                t.check(status in (400, 403, 404, 405), f"{spelling}: {status}")
-        # The other way round: all is walled but /public.
-        for spelling in SPELLINGS + ["/public/.." + s for s in SPELLINGS if s.startswith("/")]:
-            status, seen = asking(spelling, host="walled.example")
-            t.check(seen is None or protected(seen, "/public"), f"{spelling}: passed the wall as {seen}")
-            t.check(status in (200, 400, 401, 404), f"{spelling} before the wall: {status}")
-        for spelling in ("/public", "/public/x", "/./public", "/%70ublic", "/public/../public"):
-            status, seen = asking(spelling, host="walled.example")
-            t.check(status == 200 and protected(seen, "/public"), f"{spelling}: {status} as {seen}")
-        for host in ("walled.example.", "WALLED.example", "walled.example:8000", "Walled.Example.:80"):
-            status, seen = asking("/secret", host=host)
-            t.check(status == 401 and seen is None, f"host {host}: {status} as {seen}")
+        for version in (1, 2):
+            asking, let, denied, refused = Asking(t, gateway, version), 0, 0, 0
+            for spelling in SPELLINGS:
+                status, seen = asking(spelling)
+                t.check((status == 200) == (seen is not None), f"{spelling}: {status}, yet the origin saw {seen}")
+                if seen is not None:
+                    let += 1
+                    again, twice = asking(seen)
+                    t.check((again, twice) == (200, seen),
+                            f"{spelling}: let through as {seen}, which alone gets {again} as {twice}")
+                    t.check(not protected(seen), f"{spelling}: reached the origin as {seen}")
+                else:
+                    denied, refused = denied + (status == 403), refused + (status != 403)
+                    t.check(status in (400, 403, 404, 405) or version == 2 and status == 0, f"{spelling}: {status}")
+            # The other way round: all is walled but /public.
+            for spelling in SPELLINGS + ["/public/.." + s for s in SPELLINGS if s.startswith("/")]:
+                status, seen = asking(spelling, host="walled.example")
+                t.check(seen is None or protected(seen, "/public"), f"{spelling}: passed the wall as {seen}")
+                t.check(status in (200, 400, 401, 404) or version == 2 and status == 0, f"{spelling} before the wall: {status}")
+            for spelling in ("/public", "/public/x", "/./public", "/%70ublic", "/public/../public"):
+                status, seen = asking(spelling, host="walled.example")
+                t.check(status == 200 and protected(seen, "/public"), f"{spelling}: {status} as {seen}")
+            for host in ("walled.example.", "WALLED.example", "walled.example:8000", "Walled.Example.:80"):
+                status, seen = asking("/secret", host=host)
+                t.check(status == 401 and seen is None, f"host {host} over HTTP/{version}: {status} as {seen}")
+            t.figure(f"of {len(SPELLINGS)} spellings over HTTP/{version}",
+                     f"{let} let through, {denied} denied, {refused} refused as malformed")
     t.note("an encoded slash stays encoded on its way to the upstream: it separates nothing for the gateway's rules")
-    t.figure("of the spellings", f"{let} let through, {denied} denied, {refused} refused as malformed")
 
 
 @item("T-18", "stripped, prefixed and rewritten paths stay below what the rule allows")
@@ -110,10 +130,14 @@ def rewrites(t):
         {"name": "request-transformer", "config": {"replace": {"uri": "/private/$(uri_captures['name'])"}}}]}
     query = {"name": "query", "paths": ["/query"], "plugins": [
         {"name": "request-transformer", "config": {"replace": {"uri": "/private/$(query_params['q'])"}}}]}
-    services = [{"name": "one", "url": origin + "/v1/", "routes": [strip]}, {"name": "two", "url": origin, "routes": [capture, query]}]
-    climbs = ["/..", "/../", "/../admin", "/%2e%2e/admin", "/.%2e/admin", "/x/../../admin", "//../admin", "/x%2f..%2f..%2fadmin", "/..%2fadmin",
-              "/..%2f..%2fadmin", "/..;/admin", "/..\\admin", "/..%5cadmin", "/%252e%252e/admin", "/x/../../../../admin", "/./../admin", "x/../admin",
-              "..", "/%00/../admin", "/x?/../../admin", "//evil.example/x", "/%2f%2fevil.example", "/..%00/admin", "/%2e%2e%2fadmin", "/%2E%2E%2Fadmin"]
+    services = [{"name": "one", "url": origin + "/v1/", "routes": [strip]},
+                {"name": "two", "url": origin, "routes": [capture, query]}]
+    climbs = ["/..", "/../", "/../admin", "/%2e%2e/admin", "/.%2e/admin", "/x/../../admin", "//../admin",
+              "/x%2f..%2f..%2fadmin", "/..%2fadmin",
+              "/..%2f..%2fadmin", "/..;/admin", "/..\\admin", "/..%5cadmin", "/%252e%252e/admin", "/x/../../../../admin",
+              "/./../admin", "x/../admin",
+              "..", "/%00/../admin", "/x?/../../admin", "//evil.example/x", "/%2f%2fevil.example", "/..%00/admin",
+              "/%2e%2e%2fadmin", "/%2E%2E%2Fadmin"]
     with t.world.start({"_format_version": "3.0", "services": services}) as gateway:
         asking = Asking(t, gateway)
         t.check(asking("/api/x") == (200, "/v1/x"), f"/api/x arrives as {asking('/api/x')}")
@@ -140,14 +164,16 @@ def patterns(t):
     with t.world.start({"_format_version": "3.0", "services": services}) as gateway:
         asking = Asking(t, gateway)
         t.check(asking("/open")[0] == 200, "the open path is not open")
-        for tail in (b"x", b"", b"%ff", b"%c0%af", b"\xff", b"\xc3\xa9", b"%e2%82", b"\xed\xa0\x80", b"%00", b"a" * 8000, b"%0a", b"x%0ay",
+        for tail in (b"x", b"", b"%ff", b"%c0%af", b"\xff", b"\xc3\xa9", b"%e2%82", b"\xed\xa0\x80", b"%00", b"a" * 8000,
+                     b"%0a", b"x%0ay",
                      b"%80" * 2000, b"?q", b"./x", b"%2e/x", b"y/../x"):
             status, seen = asking(b"/secret/" + tail)
             t.check(status in REFUSED and seen is None, f"/secret/{tail[:20]!r}: {status} as {seen}")
         for path in (b"/abc.cgi", b"/abc.cg%69", b"/%61bc.cgi", b"/x/../abc.cgi", b"/abc%2ecgi", b"/./abc.cgi", b"//abc.cgi"):
             status, seen = asking(path)
             t.check(status in REFUSED and seen is None, f"{path!r}: {status} as {seen}")
-        for values in (["1"], ["\xff"], ["\xc3\xa9"], ["", "1"], ["1", ""], ["a" * 8000], ["\x80"] * 20, ["x\ty"], ["0", "0"], ["\xed\xa0\x80"]):
+        for values in (["1"], ["\xff"], ["\xc3\xa9"], ["", "1"], ["1", ""], ["a" * 8000], ["\x80"] * 20, ["x\ty"], ["0", "0"],
+                       ["\xed\xa0\x80"]):
             status, seen = asking("/", [b"X-Debug: " + v.encode("latin-1") for v in values])
             t.check(status in REFUSED and seen is None, f"X-Debug {values!r:.60}: {status}")
         for values in (["admin"], ["root"], ["user", "admin"], ["admin", "user"], ["root", "admin"], ["user", "x", "root"]):

@@ -10,10 +10,11 @@ public enum KongFile {
     ///   - file: its name, for findings; a name that ends in `.json` is read as JSON only.
     ///   - environment: what `${{ env "DECK_X" }}` and `{vault://env/x}` read from.
     ///   - lenient: leave out what Seaway does not support instead of refusing the file.
+    ///   - expressions: the router is of the flavour that has expressions.
     /// - Returns: the model, nil when there are errors; and all findings, by place in the file.
     public static func load(
         _ text: Bytes, file: String, environment: [String: String] = [:], lenient: Bool = false,
-        limits: DocumentLimits = DocumentLimits()
+        expressions: Bool = false, limits: DocumentLimits = DocumentLimits()
     ) -> (model: GatewayModel?, findings: [Diagnostic]) {
         guard text.count <= limits.bytes else {
             let problem = DocumentProblem(
@@ -21,12 +22,14 @@ public enum KongFile {
                 message: "the file is larger than \(limits.bytes >> 20) MB", remedy: "split it")
             return (nil, [finding(problem, file) { $0 }])
         }
+        let options = LoadOptions(
+            file: file, environment: environment, isLenient: lenient, hasExpressions: expressions)
         guard let template = EnvironmentTemplate.render(text, environment: environment) else {
-            return read(text, file, environment, lenient, limits, []) { $0 }
+            return read(text, options, limits, []) { $0 }
         }
         let early = template.problems.map { finding($0, file) { $0 } }
         return template.text.withBytes {
-            read($0, file, environment, lenient, limits, early) { template.sourceLine($0) }
+            read($0, options, limits, early) { template.sourceLine($0) }
         }
     }
 
@@ -37,18 +40,17 @@ public enum KongFile {
     }
 
     private static func read(
-        _ text: Bytes, _ file: String, _ environment: [String: String], _ lenient: Bool, _ limits: DocumentLimits,
-        _ early: [Diagnostic], _ sourceLine: @escaping (Int) -> Int
+        _ text: Bytes, _ options: LoadOptions, _ limits: DocumentLimits, _ early: [Diagnostic],
+        _ sourceLine: @escaping (Int) -> Int
     ) -> (model: GatewayModel?, findings: [Diagnostic]) {
         let parsed: (Document, [DocumentProblem])
         do {
-            parsed = try document(text, file, limits)
+            parsed = try document(text, options.file, limits)
         } catch {
-            return (nil, early + [finding(error, file, sourceLine)])
+            return (nil, early + [finding(error, options.file, sourceLine)])
         }
-        let loader = KongLoader(
-            document: parsed.0, file: file, environment: environment, isLenient: lenient, sourceLine: sourceLine)
-        loader.findings = early + parsed.1.map { finding($0, file, sourceLine) }
+        let loader = KongLoader(document: parsed.0, options: options, sourceLine: sourceLine)
+        loader.findings = early + parsed.1.map { finding($0, options.file, sourceLine) }
         loader.load()
         let findings = loader.sortedFindings()
         let isUsable = !findings.contains { $0.severity == .error }

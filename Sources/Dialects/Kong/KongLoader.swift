@@ -27,6 +27,16 @@ struct PendingReference {
     var node: Int
 }
 
+/// How a file is to be read.
+struct LoadOptions {
+    /// Its name, for findings.
+    var file: String
+    var environment: [String: String]
+    var isLenient: Bool
+    /// The router has expressions.
+    var hasExpressions: Bool
+}
+
 /// One load. Lives on one thread from `KongFile.load` to its return.
 final class KongLoader {
     /// Findings kept; past it, one more says that there are others.
@@ -36,6 +46,7 @@ final class KongLoader {
     let file: String
     let environment: [String: String]
     let isLenient: Bool
+    let hasExpressions: Bool
     /// Maps a line of the rendered text to the file's.
     let sourceLine: (Int) -> Int
 
@@ -89,14 +100,12 @@ final class KongLoader {
         case element(Int)
     }
 
-    init(
-        document: Document, file: String, environment: [String: String], isLenient: Bool,
-        sourceLine: @escaping (Int) -> Int
-    ) {
+    init(document: Document, options: LoadOptions, sourceLine: @escaping (Int) -> Int) {
         self.document = document
-        self.file = file
-        self.environment = environment
-        self.isLenient = isLenient
+        file = options.file
+        environment = options.environment
+        isLenient = options.isLenient
+        hasExpressions = options.hasExpressions
         self.sourceLine = sourceLine
     }
 

@@ -154,6 +154,12 @@ extension KongLoader {
         route.sources = addresses(fields, F.sources)
         route.destinations = addresses(fields, F.destinations)
         route.regexPriority = int(fields, F.regexPriority) ?? 0
+        if fields.has(F.expression) {
+            let position = document.position(fields[F.expression])
+            route.expression = string(fields, F.expression) ?? ""
+            (route.expressionLine, route.expressionColumn) = (sourceLine(position.line), position.column)
+        }
+        route.priority = int(fields, F.priority) ?? 0
         let isGRPC = route.protocols.contains { $0 == .grpc || $0 == .grpcs }
         route.stripPath = bool(fields, F.stripPath) ?? !isGRPC
         route.isPathHandlingV1 = fields.has(F.pathHandling) && document.text(fields[F.pathHandling]) == "v1"
@@ -182,6 +188,7 @@ extension KongLoader {
         for side in [route.sources, route.destinations] where !side.isEmpty {
             parts.append(side.map { "\($0.ip):\($0.port)" }.joined(separator: ","))
         }
+        if !route.expression.isEmpty { parts.append(route.expression) }
         return parts.joined(separator: "|")
     }
 
@@ -272,17 +279,11 @@ extension KongLoader {
                 remedy: "use one of: http and https; tcp, tls and udp; tls_passthrough; grpc and grpcs")
             return
         }
-        if fields.has(F.expression) {
+        if fields.has(F.expression) { return checkExpression(route, fields) }
+        if fields.has(F.priority), route.priority != 0 || !hasExpressions {
             report(
-                .expressionRoute, at: fields[F.expression], field: "expression",
-                "routes written as expressions are not supported yet",
-                remedy: "write the route with methods, hosts, paths, headers and snis")
-            return
-        }
-        if fields.has(F.priority) {
-            report(
-                .expressionRoute, at: fields[F.priority], field: "priority", "priority belongs to expression routes",
-                remedy: "use regex_priority, or remove it")
+                hasExpressions ? .combination : .expressionRoute, at: fields[F.priority], field: "priority",
+                "priority belongs to routes with an expression", remedy: "use regex_priority, or remove it")
         }
         let isTLS = !protocols.isDisjoint(with: [.https, .grpcs, .tls, .tlsPassthrough])
         if !isTLS, !route.serverNames.isEmpty {
@@ -292,11 +293,7 @@ extension KongLoader {
         }
         checkMatchers(route, fields, node, isTLS: isTLS)
         if protocols.contains(.grpc) || protocols.contains(.grpcs) {
-            if route.stripPath, fields.has(F.stripPath) {
-                report(
-                    .combination, at: fields[F.stripPath], field: "strip_path", "a gRPC route cannot strip its path",
-                    remedy: "remove strip_path")
-            }
+            checkStripPath(route, fields)
             if !route.methods.isEmpty {
                 report(
                     .combination, at: fields[F.methods], field: "methods", "a gRPC route has no methods",
@@ -305,10 +302,53 @@ extension KongLoader {
         }
     }
 
+    private func checkStripPath(_ route: RouteEntity, _ fields: Fields) {
+        guard route.stripPath, fields.has(RouteField.stripPath) else { return }
+        report(
+            .combination, at: fields[RouteField.stripPath], field: "strip_path", "a gRPC route cannot strip its path",
+            remedy: "remove strip_path")
+    }
+
+    /// An expression stands alone. What it says is checked where it is compiled.
+    private func checkExpression(_ route: RouteEntity, _ fields: Fields) {
+        typealias F = RouteField
+        guard hasExpressions else {
+            return report(
+                .expressionRoute, at: fields[F.expression], field: "expression",
+                "routes written as expressions need the expressions router",
+                remedy:
+                    "start with --router expressions, or write the route with methods, hosts, paths, headers and snis")
+        }
+        if route.expression.utf8.allSatisfy({ $0 <= 0x20 }) {
+            report(
+                .expression, at: fields[F.expression], field: "expression", "the expression is empty",
+                remedy: "write a predicate, as in http.path ^= \"/\", or remove the field")
+        }
+        let examples = [
+            (F.methods, "http.method == \"GET\""), (F.hosts, "http.host == \"example.com\""),
+            (F.paths, "http.path ^= \"/\""), (F.headers, "any(lower(http.headers.x_name)) == \"value\""),
+            (F.snis, "tls.sni == \"example.com\""), (F.sources, "net.src.ip in 192.0.2.0/24"),
+            (F.destinations, "net.dst.port == 8000"),
+        ]
+        for (position, example) in examples where !isEmptyContainer(fields[position]) {
+            let name = fields.schema.fields[position].name
+            report(
+                .combination, at: fields[position], field: name, "\(name) and expression exclude each other",
+                remedy: "write it into the expression, as in \(example)")
+        }
+        if route.regexPriority != 0 {
+            report(
+                .combination, at: fields[F.regexPriority], field: "regex_priority",
+                "regex_priority does not apply to an expression", remedy: "use priority")
+        }
+        if route.protocols.contains(where: { $0 == .grpc || $0 == .grpcs }) { checkStripPath(route, fields) }
+    }
+
     private func checkMatchers(_ route: RouteEntity, _ fields: Fields, _ node: Int, isTLS: Bool) {
         typealias F = RouteField
         let allowed: [Int]
         let names: String
+        let addresses = [F.sources, F.destinations]
         switch route.protocols.first {
         case .tcp, .tls, .udp:
             allowed = [F.sources, F.destinations, F.snis]
@@ -317,10 +357,10 @@ extension KongLoader {
             allowed = [F.snis, F.sources, F.destinations]
             names = "snis"
         case .grpc, .grpcs:
-            allowed = [F.hosts, F.headers, F.paths, F.snis, F.methods]
+            allowed = [F.hosts, F.headers, F.paths, F.snis, F.methods] + (hasExpressions ? addresses : [])
             names = "hosts, headers\(isTLS ? ", snis" : "") or paths"
         case .http, .https, nil:
-            allowed = [F.methods, F.hosts, F.headers, F.paths, F.snis]
+            allowed = [F.methods, F.hosts, F.headers, F.paths, F.snis] + (hasExpressions ? addresses : [])
             names = "methods, hosts, headers\(isTLS ? ", snis" : "") or paths"
         }
         let all = [F.methods, F.hosts, F.headers, F.paths, F.snis, F.sources, F.destinations]
@@ -329,7 +369,9 @@ extension KongLoader {
             let family = route.protocols.map(\.rawValue).joined(separator: ", ")
             report(
                 .combination, at: fields[position], field: name, "\(name) does not apply to \(family)",
-                remedy: "remove \(name) or change the protocols")
+                remedy: addresses.contains(position) && !hasExpressions && !route.isStream
+                    ? "remove \(name), or start with --router expressions, where HTTP routes have it"
+                    : "remove \(name) or change the protocols")
         }
         if all.allSatisfy({ isEmptyContainer(fields[$0]) }), !hasRefusedMatcher(node) {
             report(

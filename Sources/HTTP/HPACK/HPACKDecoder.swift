@@ -56,10 +56,10 @@ public final class HPACKDecoder {
     /// Section 6.1. Once the list is too large this is a look at a row, however long its text.
     @inline(__always)
     private func indexed(_ index: Int, _ storage: Buffer, _ list: FieldList, _ limits: HeadLimits) -> Bool {
-        guard let row = row(index) else { return false }
+        guard let (row, text) = entry(index) else { return false }
         if list.admit(row.id, row.pseudo, bytes: row.count, limits) {
             let start = storage.end
-            copy(index, count: row.count, to: storage)
+            storage.append(text)
             list.append(FieldList.Entry(row, at: start))
         }
         return true
@@ -74,10 +74,10 @@ public final class HPACKDecoder {
         guard let index = reader.integer(prefix: goesIntoTable ? 6 : 4) else { return false }
         var row: HPACKRow
         if index > 0 {
-            guard let named = self.row(index) else { return false }
-            row = named
+            guard let named = entry(index) else { return false }
+            row = named.row
             // What neither list nor table wants is not copied: a name may be long and its index short.
-            if !list.isTooLarge || goesIntoTable { copy(index, count: Int(row.nameCount), to: storage) }
+            if !list.isTooLarge || goesIntoTable { storage.append(named.text.prefix(Int(row.nameCount))) }
             row.flags.formIntersection(.malformedName)
         } else {
             guard string(&reader, storage) else { return false }
@@ -112,21 +112,12 @@ public final class HPACKDecoder {
         return true
     }
 
+    /// Section 2.3.3: the field of that index and its text, or nil.
     @inline(__always)
-    private func row(_ index: Int) -> HPACKRow? {
-        if index <= HPACKStaticTable.count { return index > 0 ? fixed.row(index) : nil }
+    private func entry(_ index: Int) -> (row: HPACKRow, text: Bytes)? {
+        if index <= HPACKStaticTable.count { return index > 0 ? fixed.entry(index) : nil }
         let place = index - HPACKStaticTable.count - 1
-        return place < table.count ? table.row(place) : nil
-    }
-
-    /// The first bytes of the name and value of a row that there is.
-    @inline(__always)
-    private func copy(_ index: Int, count: Int, to storage: Buffer) {
-        if index <= HPACKStaticTable.count {
-            fixed.copy(index, count: count, to: storage)
-        } else {
-            table.copy(index - HPACKStaticTable.count - 1, count: count, to: storage)
-        }
+        return place < table.count ? table.entry(place) : nil
     }
 }
 

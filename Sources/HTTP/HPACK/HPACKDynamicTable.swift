@@ -31,14 +31,13 @@ struct HPACKDynamicTable {
     /// Bytes of memory held for text.
     var textCapacity: Int { text.capacity }
 
+    /// A field and its text, the name and then the value; the view is good until the next `insert`.
+    ///
     /// - Parameter index: 0, the newest, to `count` less one.
     @inline(__always)
-    func row(_ index: Int) -> HPACKRow { rows[slot(index)].row }
-
-    /// Appends the first bytes of an entry's name and value.
-    @inline(__always)
-    func copy(_ index: Int, count: Int, to out: Buffer) {
-        out.append(text.bytes(at: rows[slot(index)].place - moved, count: count))
+    func entry(_ index: Int) -> (row: HPACKRow, text: Bytes) {
+        let row = rows[slot(index)]
+        return (row.row, text.bytes(at: row.place - moved, count: row.row.count))
     }
 
     @inline(__always)
@@ -71,19 +70,22 @@ struct HPACKDynamicTable {
 
     private mutating func evict(to limit: Int) {
         while size > limit, count > 0 {
-            let bytes = row(count - 1).count
+            let bytes = rows[slot(count - 1)].row.count
             text.consume(bytes)
             size -= bytes + Self.rowCost
             count -= 1
         }
     }
 
-    /// Moves the text down when the buffer's end is reached; lets the buffer grow while moving would be frequent.
+    /// Moves the text down when the buffer's end is reached. The buffer grows while a move would leave less than a
+    /// fifth of it free, for then the next one would come soon; by powers of two, so at most to twice the table.
     private mutating func makeRoom(_ bytes: Int) {
         guard text.free < bytes else { return }
         moved += text.start
         text.compact()
-        text.reserve(bytes + text.capacity / 4)
+        let wanted = (text.end + bytes) / 4 * 5
+        guard text.capacity < wanted || text.free < bytes else { return }
+        text.reserve((1 << (Int.bitWidth - wanted.leadingZeroBitCount)) - text.end)
     }
 
     private mutating func growRing(_ filler: HPACKRow) {

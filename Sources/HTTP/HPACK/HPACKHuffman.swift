@@ -11,8 +11,8 @@ public final class HPACKHuffman: Sendable {
     /// The tables, made once.
     public static let shared = HPACKHuffman()
 
-    /// Bits of a look-up.
-    private static let width = 11
+    /// Bits of a look-up: two of the symbols that text is mostly made of, at 16 KiB.
+    private static let width = 12
     /// Symbol 256, which no text may hold: thirty ones.
     private static let endOfString = 256
     private static let lengthMax = 30
@@ -90,55 +90,58 @@ public final class HPACKHuffman: Sendable {
     /// - Returns: false when it holds the end-of-string symbol, ends within a code, or is padded with anything but
     ///   up to seven ones; what was written by then stays.
     public func decode(_ text: Bytes, to out: Buffer) -> Bool {
-        // Bits not decoded yet, from the top.
+        // Bits not decoded yet, from the top. Those past the first `held` may be there already, as they will be.
         var bits: UInt64 = 0
         var held = 0
         var at = 0
-        // Symbols not written yet, from the bottom.
-        var word: UInt64 = 0
-        var pending = 0
+        // Eight bits become at most one and three fifths bytes, and the last word takes eight.
         out.reserve(text.count * 8 / 5 + 8)
-        while true {
-            if held < 32 {
-                if at + 4 <= text.count {
-                    bits |= UInt64(text.load32(at).byteSwapped) << UInt64(32 - held)
-                    at += 4
-                    held += 32
-                } else if at < text.count {
-                    bits |= UInt64(text[at]) << UInt64(56 - held)
-                    at += 1
-                    held += 8
-                    continue
-                } else if held == 0 {
-                    break
-                }
+        while at + 8 <= text.count {
+            bits |= text.load64(at).byteSwapped >> UInt64(held)
+            at += (63 - held) >> 3
+            held |= 56
+            // 56 bits are four look-ups, or a long code.
+            var turn = 0
+            while turn < 4 {
+                let entry = short[Int(truncatingIfNeeded: bits >> UInt64(64 - Self.width))]
+                if entry == 0 { break }
+                out.append(word: UInt64(entry & 0xFFFF), count: Int(entry >> 16 & 0xFF))
+                bits <<= UInt64(entry >> 24)
+                held -= Int(entry >> 24)
+                turn += 1
             }
+            if turn == 0, !single(&bits, &held, out) { return false }
+        }
+        while true {
+            while held <= 56, at < text.count {
+                bits |= UInt64(text[at]) << UInt64(56 - held)
+                at += 1
+                held += 8
+            }
+            if held == 0 { return true }
             let entry = short[Int(truncatingIfNeeded: bits >> UInt64(64 - Self.width))]
             let both = Int(entry >> 24)
             if both > 0, both <= held {
-                word |= UInt64(entry & 0xFFFF) << UInt64(8 * pending)
-                pending += Int(entry >> 16 & 0xFF)
+                out.append(word: UInt64(entry & 0xFFFF), count: Int(entry >> 16 & 0xFF))
                 bits <<= UInt64(both)
                 held -= both
-            } else {
-                guard let one = Self.search(UInt32(truncatingIfNeeded: bits >> 32), limits, firsts, places),
-                    one.length <= held
-                else { break }
-                let symbol = Int(symbols[one.place])
-                if symbol == Self.endOfString { return false }
-                word |= UInt64(symbol) << UInt64(8 * pending)
-                pending += 1
-                bits <<= UInt64(one.length)
-                held -= one.length
-            }
-            if pending >= 7 {
-                out.append(word: word, count: pending)
-                word = 0
-                pending = 0
+            } else if !single(&bits, &held, out) {
+                // What is left should be padding.
+                return held < 8 && bits == ~(UInt64.max >> UInt64(held))
             }
         }
-        out.append(word: word, count: pending)
-        // What is left is the padding.
-        return held < 8 && bits == ~(UInt64.max >> UInt64(held))
+    }
+
+    /// Decodes the one symbol at the top; false when it is not there whole, or ends the string.
+    private func single(_ bits: inout UInt64, _ held: inout Int, _ out: Buffer) -> Bool {
+        guard let one = Self.search(UInt32(truncatingIfNeeded: bits >> 32), limits, firsts, places),
+            one.length <= held
+        else { return false }
+        let symbol = Int(symbols[one.place])
+        guard symbol != Self.endOfString else { return false }
+        out.append(UInt8(truncatingIfNeeded: symbol))
+        bits <<= UInt64(one.length)
+        held -= one.length
+        return true
     }
 }

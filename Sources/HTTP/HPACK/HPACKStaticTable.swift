@@ -19,49 +19,42 @@ final class HPACKStaticTable: Sendable {
     /// Indices 1 to 61.
     static let count = 61
 
-    private let text: [UInt8]
-    private let rows: [(row: HPACKRow, offset: Int)]
+    private let entries: [(row: HPACKRow, text: StaticString)]
 
     private init() {
-        var text: [UInt8] = []
-        var rows: [(row: HPACKRow, offset: Int)] = []
-        for (name, value) in Self.fields {
-            let bytes = Bytes(name)
+        entries = Self.fields.map { nameCount, text in
+            let name = Bytes(text).prefix(nameCount)
             let row = HPACKRow(
-                nameCount: Int32(bytes.count), valueCount: Int32(Bytes(value).count), id: FieldName(bytes),
-                pseudo: Pseudo(bytes), flags: [])
-            rows.append((row, text.count))
-            text += bytes.array + Bytes(value).array
+                nameCount: Int32(nameCount), valueCount: Int32(Bytes(text).count - nameCount), id: FieldName(name),
+                pseudo: Pseudo(name), flags: [])
+            return (row, text)
         }
-        self.text = text
-        self.rows = rows
     }
 
+    /// A field and its text, the name and then the value.
+    ///
     /// - Parameter index: 1 to `count`.
     @inline(__always)
-    func row(_ index: Int) -> HPACKRow { rows[index - 1].row }
-
-    /// Appends the first bytes of an entry's name and value.
-    @inline(__always)
-    func copy(_ index: Int, count: Int, to out: Buffer) {
-        let offset = rows[index - 1].offset
-        text.withBytes { out.append($0[offset..<(offset + count)]) }
+    func entry(_ index: Int) -> (row: HPACKRow, text: Bytes) {
+        let entry = entries[index - 1]
+        return (entry.row, Bytes(entry.text))
     }
 
-    private static let fields: [(StaticString, StaticString)] = [
-        (":authority", ""), (":method", "GET"), (":method", "POST"), (":path", "/"), (":path", "/index.html"),
-        (":scheme", "http"), (":scheme", "https"), (":status", "200"), (":status", "204"), (":status", "206"),
-        (":status", "304"), (":status", "400"), (":status", "404"), (":status", "500"), ("accept-charset", ""),
-        ("accept-encoding", "gzip, deflate"), ("accept-language", ""), ("accept-ranges", ""), ("accept", ""),
-        ("access-control-allow-origin", ""), ("age", ""), ("allow", ""), ("authorization", ""),
-        ("cache-control", ""), ("content-disposition", ""), ("content-encoding", ""), ("content-language", ""),
-        ("content-length", ""), ("content-location", ""), ("content-range", ""), ("content-type", ""),
-        ("cookie", ""), ("date", ""), ("etag", ""), ("expect", ""), ("expires", ""), ("from", ""), ("host", ""),
-        ("if-match", ""), ("if-modified-since", ""), ("if-none-match", ""), ("if-range", ""),
-        ("if-unmodified-since", ""), ("last-modified", ""), ("link", ""), ("location", ""), ("max-forwards", ""),
-        ("proxy-authenticate", ""), ("proxy-authorization", ""), ("range", ""), ("referer", ""), ("refresh", ""),
-        ("retry-after", ""), ("server", ""), ("set-cookie", ""), ("strict-transport-security", ""),
-        ("transfer-encoding", ""), ("user-agent", ""), ("vary", ""), ("via", ""), ("www-authenticate", ""),
+    /// How long the name is, and the name with its value.
+    private static let fields: [(Int, StaticString)] = [
+        (10, ":authority"), (7, ":methodGET"), (7, ":methodPOST"), (5, ":path/"), (5, ":path/index.html"),
+        (7, ":schemehttp"), (7, ":schemehttps"), (7, ":status200"), (7, ":status204"), (7, ":status206"),
+        (7, ":status304"), (7, ":status400"), (7, ":status404"), (7, ":status500"), (14, "accept-charset"),
+        (15, "accept-encodinggzip, deflate"), (15, "accept-language"), (13, "accept-ranges"), (6, "accept"),
+        (27, "access-control-allow-origin"), (3, "age"), (5, "allow"), (13, "authorization"),
+        (13, "cache-control"), (19, "content-disposition"), (16, "content-encoding"), (16, "content-language"),
+        (14, "content-length"), (16, "content-location"), (13, "content-range"), (12, "content-type"),
+        (6, "cookie"), (4, "date"), (4, "etag"), (6, "expect"), (7, "expires"), (4, "from"), (4, "host"),
+        (8, "if-match"), (17, "if-modified-since"), (13, "if-none-match"), (8, "if-range"),
+        (19, "if-unmodified-since"), (13, "last-modified"), (4, "link"), (8, "location"), (12, "max-forwards"),
+        (18, "proxy-authenticate"), (19, "proxy-authorization"), (5, "range"), (7, "referer"), (7, "refresh"),
+        (11, "retry-after"), (6, "server"), (10, "set-cookie"), (25, "strict-transport-security"),
+        (17, "transfer-encoding"), (10, "user-agent"), (4, "vary"), (3, "via"), (16, "www-authenticate"),
     ]
 }
 

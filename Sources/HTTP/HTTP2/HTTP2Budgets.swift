@@ -30,17 +30,17 @@ struct HTTP2Buckets {
     var empty = HTTP2Bucket()
     var windowUpdates = HTTP2Bucket()
 
-    /// The peer opened a stream.
+    /// A stream was opened. One that we give up may still get a head, trailers and a reset.
     mutating func streamOpened() {
         priorities.earn(2)
-        unknown.earn(2)
+        unknown.earn(3)
         windowUpdates.earn(2)
     }
 
     @inline(__always)
-    mutating func sentData(_ frames: Int) {
+    mutating func sent(frames: Int, bytes: Int) {
         pings.earn(Int64(frames))
-        windowUpdates.earn(4 &* Int64(frames))
+        windowUpdates.earn(4 &* Int64(frames) &+ Int64(bytes >> 10))
     }
 }
 

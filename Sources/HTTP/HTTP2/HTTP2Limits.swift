@@ -46,10 +46,10 @@ public struct HTTP2Rates: Sendable {
         }
     }
 
-    /// Streams that the client resets within their first second, and streams that we reset for the peer's errors.
-    /// Each stream that both sides ended earns one. Two times the concurrent streams are the burst: a browser that
-    /// closes a page may reset all of them at once. Streams older than a second are not counted: concurrency bounds
-    /// them, and calls with a deadline end so.
+    /// Streams that the client resets within their first second and before any DATA of the answer, and streams that
+    /// we reset for the peer's errors. Each stream that both sides ended earns one. Two times the concurrent streams
+    /// are the burst: a browser that closes a page may reset all of them at once. What waited for an answer, or a
+    /// second long, is not counted: concurrency bounds it, and calls with a deadline end so.
     public var resets = Rate(burst: 256, perSecond: 20)
     /// SETTINGS, acknowledgements included.
     public var settings = Rate(burst: 50, perSecond: 2)
@@ -58,11 +58,13 @@ public struct HTTP2Rates: Sendable {
     public var pings = Rate(burst: 200, perSecond: 20)
     /// PRIORITY. Each new stream earns two.
     public var priorities = Rate(burst: 200, perSecond: 20)
-    /// Frames of unknown type, and frames for streams that are over. Each new stream earns two.
+    /// Frames of unknown type, GOAWAY, and HEADERS and RST_STREAM for streams that are over. Each new stream earns
+    /// three.
     public var unknown = Rate(burst: 200, perSecond: 20)
     /// DATA, HEADERS or CONTINUATION with nothing in it that ends nothing.
     public var empty = Rate(burst: 100, perSecond: 10)
-    /// WINDOW_UPDATE. Each DATA frame that we send earns four, each new stream two.
+    /// WINDOW_UPDATE. Each DATA or HEADERS frame that we send earns four, each KiB of DATA one, each new stream two:
+    /// Go's client sends two for 4 KiB.
     public var windowUpdates = Rate(burst: 1000, perSecond: 100)
 
     public init() {}

@@ -120,7 +120,7 @@ extension HTTP2Session {
             return buckets.unknown.take(limits.rates.unknown, now: now) ? nil : fail(.unknownFrameFlood)
         }
         // What a client gives up at once it could ask for without end: its stream no longer counts as open.
-        if role == .server, now - stream.openedAt < 1000, !stream.sentEnd {
+        if role == .server, now - stream.openedAt < 1000, !stream.sentData, !stream.sentEnd {
             guard buckets.resets.take(limits.rates.resets, now: now) else { return fail(.resetFlood) }
         }
         drop(stream)

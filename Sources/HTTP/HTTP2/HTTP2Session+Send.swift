@@ -67,7 +67,7 @@ extension HTTP2Session {
             splitBlock(at: start, count, flags, stream.id)
         }
         replies.wrote(output.count)
-        buckets.sentData(1)
+        buckets.sent(frames: 1, bytes: 0)
         if end { sentEnd(stream) }
     }
 
@@ -114,7 +114,8 @@ extension HTTP2Session {
         replies.wrote(output.count)
         stream.sendWindow -= total
         connectionSendWindow -= total
-        buckets.sentData(frames)
+        buckets.sent(frames: frames, bytes: total)
+        if total > 0 { stream.sentData = true }
         if ends { sentEnd(stream) }
         return total
     }
@@ -142,6 +143,7 @@ extension HTTP2Session {
         guard canOpen else { return false }
         begin(stream, nextID)
         nextID += 2
+        buckets.streamOpened()
         return true
     }
 
@@ -167,6 +169,7 @@ extension HTTP2Session {
         stream.receivedLength = 0
         stream.openedAt = now
         stream.sentHead = false
+        stream.sentData = false
         stream.receivedHead = false
         streams.insert(stream)
     }

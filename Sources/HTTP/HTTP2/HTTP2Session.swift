@@ -188,6 +188,9 @@ public final class HTTP2Session {
         return nil
     }
 
+    /// A header block has begun and is not complete: a peer that goes on like that is the owner's to time out.
+    public var isInsideHeaders: Bool { blockID != 0 }
+
     // MARK: Streams
 
     /// What an id means that is not in the table.

@@ -22,6 +22,7 @@ open class HTTP2Stream {
     final var receivedLength = 0
     final var openedAt: Int64 = 0
     final var sentHead = false
+    final var sentData = false
     /// The final response's head came (client).
     final var receivedHead = false
     /// Where the session's table has it; -1: not in it.
@@ -45,6 +46,7 @@ open class HTTP2Stream {
         receivedLength = 0
         openedAt = 0
         sentHead = false
+        sentData = false
         receivedHead = false
     }
 }

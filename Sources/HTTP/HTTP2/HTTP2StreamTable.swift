@@ -2,7 +2,8 @@
 
 /// Streams in a dense array, found through a small hash table of places in it.
 ///
-/// Ids go up by two, so half the id, cut to the table's size, is a place that is nearly always free.
+/// Ids follow each other, so their places must not: side by side they would be one run, through which every removal
+/// had to walk.
 struct HTTP2StreamTable {
     private(set) var streams: [HTTP2Stream] = []
     /// Position in `streams` plus one; 0: free. A power of two of them, at most half in use.
@@ -45,10 +46,14 @@ struct HTTP2StreamTable {
     @inline(__always)
     private func slot(of id: UInt32) -> Int {
         let mask = slots.count - 1
-        var at = Int(id >> 1) & mask
+        var at = Self.home(id) & mask
         while slots[at] != 0, streams[Int(slots[at]) - 1].id != id { at = (at + 1) & mask }
         return at
     }
+
+    /// The high bits of a multiplication depend on all bits of the id.
+    @inline(__always)
+    private static func home(_ id: UInt32) -> Int { Int((id &* 0x9E37_79B1) >> 12) }
 
     /// Frees a slot and moves up what would no longer be found behind it.
     private mutating func vacate(_ freed: Int) {
@@ -56,7 +61,7 @@ struct HTTP2StreamTable {
         var hole = freed
         var at = (hole + 1) & mask
         while slots[at] != 0 {
-            let home = Int(streams[Int(slots[at]) - 1].id >> 1) & mask
+            let home = Self.home(streams[Int(slots[at]) - 1].id) & mask
             if (at &- home) & mask >= (at &- hole) & mask {
                 slots[hole] = slots[at]
                 hole = at

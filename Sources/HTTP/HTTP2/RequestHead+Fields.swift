@@ -23,7 +23,8 @@ extension RequestHead {
     /// - Parameter end: END_STREAM came with the block.
     /// - Returns: nil when all is well. The head then, and when it is refused, can be read as far as it came.
     public func take(_ list: FieldList, end: Bool, limits: HeadLimits) -> RequestHeadProblem? {
-        reset(ownText.take(list))
+        let source = ownText.take(list)
+        reset(source)
         httpVersion = 2
         wireCount = list.wireCount
         defer { list.clear() }
@@ -34,14 +35,14 @@ extension RequestHead {
             self.method = Method(methodBytes)
         }
         targetRange = pseudos.path ?? 0..<0
-        if let authority = pseudos.authority { addHost(authority) }
+        if let authority = pseudos.authority { addHost(authority, source) }
         var notes = Notes()
         for index in first..<list.count {
-            if let problem = note(list[index], &notes, limits) { return problem }
+            if let problem = note(list[index], source, &notes, limits) { return problem }
         }
-        if notes.cookies > 1 { joinCookies(list, from: first, at: notes.cookieIndex) }
+        if notes.cookies > 1 { joinCookies(list, from: first, source, at: notes.cookieIndex) }
         if let fault = limitFault(list, notes, limits) { return .refused(fault) }
-        return finish(pseudos, notes, end: end)
+        return finish(pseudos, source, notes, end: end)
     }
 
     /// What was seen among the ordinary fields.
@@ -57,8 +58,7 @@ extension RequestHead {
     // MARK: 1. Pseudo fields
 
     /// Puts the authority first, as the Host field it stands for (RFC 9113 section 8.3.1).
-    private func addHost(_ authority: Range<Int>) {
-        guard let source else { return }
+    private func addHost(_ authority: Range<Int>, _ source: Buffer) {
         hostRange = authority
         hostFromTarget = true
         let name = source.end
@@ -70,8 +70,10 @@ extension RequestHead {
     // MARK: 2. Ordinary fields
 
     @inline(__always)
-    private func note(_ entry: FieldList.Entry, _ notes: inout Notes, _ limits: HeadLimits) -> RequestHeadProblem? {
-        guard entry.isOrdinary, let source else { return .malformed }
+    private func note(
+        _ entry: FieldList.Entry, _ source: Buffer, _ notes: inout Notes, _ limits: HeadLimits
+    ) -> RequestHeadProblem? {
+        guard entry.isOrdinary else { return .malformed }
         if entry.nameCount + 2 + entry.valueCount > limits.line { notes.isLineTooLong = true }
         switch entry.id {
         case .te:
@@ -103,17 +105,19 @@ extension RequestHead {
 
     // MARK: 3. Cookies
 
-    /// RFC 9113 section 8.2.3: cookies that came apart go on as one field.
-    private func joinCookies(_ list: FieldList, from first: Int, at index: Int) {
-        guard let source else { return }
+    /// RFC 9113 section 8.2.3: cookies that came apart go on as one field. Empty ones are left out: a separator at
+    /// the end would leave a blank there, which HTTP/1 takes off.
+    private func joinCookies(_ list: FieldList, from first: Int, _ source: Buffer, at index: Int) {
         var total = 0
         for index in first..<list.count where list[index].id == .cookie { total += list[index].valueCount + 2 }
         // With the room made first, the views below survive what is appended.
         source.reserve(total)
         let start = source.end
         for index in first..<list.count where list[index].id == .cookie {
+            let value = source.bytes(at: list[index].valueOffset, count: list[index].valueCount)
+            if value.isEmpty { continue }
             if source.end > start { source.append("; ") }
-            source.append(source.bytes(at: list[index].valueOffset, count: list[index].valueCount))
+            source.append(value)
         }
         headers.moveValue(index, to: start..<source.end)
     }
@@ -132,14 +136,16 @@ extension RequestHead {
 
     // MARK: 4. Meaning
 
-    private func finish(_ pseudos: PseudoFields, _ notes: Notes, end: Bool) -> RequestHeadProblem? {
+    private func finish(
+        _ pseudos: PseudoFields, _ source: Buffer, _ notes: Notes, end: Bool
+    ) -> RequestHeadProblem? {
         guard pseudos.method != nil else { return .malformed }
-        guard Method.isValid(methodBytes) else { return .refused(.badMethod) }
-        if let problem = tunnel(pseudos) { return problem }
+        guard method != .other || Method.isValid(methodBytes) else { return .refused(.badMethod) }
+        if let problem = tunnel(pseudos, source) { return problem }
         if method.isRefused { return .refused(.methodNotAllowed) }
-        guard let scheme = pseudos.scheme, let source, !targetRange.isEmpty else { return .malformed }
+        guard let scheme = pseudos.scheme, !targetRange.isEmpty else { return .malformed }
         let text = source.bytes(at: scheme.lowerBound, count: scheme.count)
-        saysHTTPS = text.equalsIgnoringCase("https")
+        saysHTTPS = text == "https" || text.equalsIgnoringCase("https")
         guard saysHTTPS || text.equalsIgnoringCase("http") else { return .malformed }
         guard TargetSyntax.isOriginForm(target, method) else { return .refused(.badTarget) }
         guard hostFromTarget || notes.hosts > 0 else { return .refused(.missingHost) }
@@ -148,9 +154,9 @@ extension RequestHead {
     }
 
     /// RFC 8441: CONNECT with `:protocol`. For everybody behind this it is the GET that HTTP/1 would have sent.
-    private func tunnel(_ pseudos: PseudoFields) -> RequestHeadProblem? {
+    private func tunnel(_ pseudos: PseudoFields, _ source: Buffer) -> RequestHeadProblem? {
         guard let name = pseudos.protocol else { return nil }
-        guard method == .connect, let source else { return .malformed }
+        guard method == .connect else { return .malformed }
         guard source.bytes(at: name.lowerBound, count: name.count).equalsIgnoringCase("websocket") else { return nil }
         let start = source.end
         source.append("GET")

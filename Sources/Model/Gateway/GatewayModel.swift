@@ -112,6 +112,13 @@ public struct RouteEntity: Sendable {
     public var sources: [AddressMatch] = []
     public var destinations: [AddressMatch] = []
     public var regexPriority = 0
+    /// In place of the fields above; empty: none. Not read yet, so it may hold mistakes.
+    public var expression = ""
+    /// Where its text begins, both from 1.
+    public var expressionLine = 0
+    public var expressionColumn = 0
+    /// Of an expression: larger goes first.
+    public var priority = 0
     public var stripPath = true
     public var isPathHandlingV1 = false
     public var preserveHost = false

@@ -12,6 +12,8 @@ class ClientTransport: StreamConnection {
     final private(set) var peerText: [UInt8]
     /// TLS server name as sent, for routing.
     final var serverName: [UInt8] = []
+    /// The address that the client connected to, where routes ask for it.
+    final lazy var localAddress: IPAddress? = Socket.localAddress(descriptor)?.address
 
     init(worker: Worker, listener: RunningListener, peer: SocketAddress) {
         self.worker = worker

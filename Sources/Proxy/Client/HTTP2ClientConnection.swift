@@ -17,6 +17,12 @@ final class HTTP2ClientConnection: ClientTransport, HTTP2Owner {
     /// Output waits for the client; it has a deadline.
     private var isBehind = false
     private var discarded = 0
+    /// Bytes of the heads of requests in progress.
+    private var headBytes = 0
+
+    /// More than browsers and gateways ever have under way; a few bytes of HPACK can stand for a head of the
+    /// largest size.
+    private static let headBytesMax = 1 << 20
 
     private enum State {
         case open
@@ -139,7 +145,8 @@ final class HTTP2ClientConnection: ClientTransport, HTTP2Owner {
 
     private func opened(_ id: UInt32, _ end: Bool) {
         let session = link.session
-        guard state == .open else { return session.refuse(id, .refusedStream) }
+        let size = session.fields.storage.count
+        guard state == .open, headBytes + size <= Self.headBytesMax else { return session.refuse(id, .refusedStream) }
         requests += 1
         let exchange = worker.takeExchange()
         exchange.startedAt = loop.nowNanoseconds
@@ -153,7 +160,8 @@ final class HTTP2ClientConnection: ClientTransport, HTTP2Owner {
         }
         let stream = link.spare.popLast().map { Self.server($0) } ?? ServerStream(connection: self)
         session.accept(stream, id, end: end)
-        stream.begin(exchange)
+        stream.begin(exchange, headBytes: size)
+        headBytes += size
         let limit = worker.running.settings.keepAliveRequests
         if limit > 0, requests >= limit, state == .open { retire() }
         if case .refused(let fault) = problem { exchange.reject(fault, on: stream) } else { exchange.begin(stream) }
@@ -171,8 +179,9 @@ final class HTTP2ClientConnection: ClientTransport, HTTP2Owner {
     /// The stream is over on both sides, and nobody has it any more.
     func forget(_ stream: ServerStream) {
         guard !link.isClosed else { return }
+        headBytes -= stream.headBytes
         stream.prepare()
-        if link.spare.count < 32 { link.spare.append(stream) }
+        if link.spare.count < HTTP2Link.spareMax { link.spare.append(stream) }
         loop.callAtEnd(self)
     }
 

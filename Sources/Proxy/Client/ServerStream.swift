@@ -7,10 +7,12 @@ import Snapshot
 
 /// One request of an HTTP/2 client.
 final class ServerStream: CarriedStream, ClientSide {
-    private unowned let connection: HTTP2ClientConnection
+    private let connection: HTTP2ClientConnection
     private var exchange: Exchange?
     private var tunnel: Tunnel?
     private var headStart = 0
+    /// Of the request, decoded.
+    private(set) var headBytes = 0
     /// Serves a request; the connection gets it back once.
     private var isTaken = false
 
@@ -19,10 +21,15 @@ final class ServerStream: CarriedStream, ClientSide {
         super.init(link: connection.link)
     }
 
-    func begin(_ exchange: Exchange) {
+    func begin(_ exchange: Exchange, headBytes: Int) {
+        self.headBytes = headBytes
         self.exchange = exchange
         isTaken = true
-        if case .length(let n) = exchange.request.framing { expectedLength = n }
+        switch exchange.request.framing {
+        case .length(let n): expectedLength = n
+        case .none: expectedLength = exchange.request.wantsWebSocket ? nil : 0
+        case .chunked, .untilClose: break
+        }
     }
 
     // MARK: What the connection tells
@@ -55,7 +62,7 @@ final class ServerStream: CarriedStream, ClientSide {
     private func end() {
         guard isTaken else { return }
         isTaken = false
-        dropInput()
+        leave(.cancel)
         let exchange = exchange
         let tunnel = tunnel
         self.exchange = nil
@@ -149,11 +156,7 @@ final class ServerStream: CarriedStream, ClientSide {
     private func settle() {
         guard isTaken else { return }
         isTaken = false
-        dropInput()
-        if isOpen {
-            link.session.reset(self, .noError)
-            link.sendSoon()
-        }
+        leave(.noError)
         connection.forget(self)
     }
 

@@ -206,7 +206,8 @@ enum ErrorBody {
         case 499: 1
         case 500: 13
         case 501: 12
-        case 503: 14
+        // A gateway's 502 means what 503 means: the call may be tried again (gRPC's own mapping says so too).
+        case 502, 503: 14
         case 504: 4
         default: 2
         }

@@ -16,6 +16,7 @@ extension Exchange {
         requestBytes = request.wireCount
         dropNamedFields()
         identifyClient(client.transport)
+        if isGRPC { armCallDeadline() }
         switch resolve(client.transport) {
         case .matched: enterRoute()
         case .notFound, .badPath: answerUnrouted(404, "no Route matched with those values")
@@ -84,11 +85,20 @@ extension Exchange {
             client.isTLS
             || isPeerTrusted && requestHeaders.first(.xForwardedProto).map { $0.equalsIgnoringCase("https") } ?? false
         return client.serverName.withBytes { serverName in
-            let question = MatchRequest(
+            var question = MatchRequest(
                 method: request.methodBytes, host: request.host, target: request.target, serverName: serverName,
                 isTLS: client.isTLS, isSecure: secure, isHTTP2: request.httpVersion == 2, port: client.listener.port)
+            if running.table.wantsAddresses { addPlaces(client, to: &question) }
             return running.table.match(question, headers: requestHeaders, into: match)
         }
+    }
+
+    /// Both ends of the connection, for routes that look at them.
+    private func addPlaces(_ client: ClientTransport, to question: inout MatchRequest) {
+        question.source = clientAddress
+        // A trusted peer tells its client's address without the port.
+        question.sourcePort = clientAddress == client.peer.address ? Int(client.peer.port) : 0
+        question.destination = client.localAddress
     }
 
     /// Takes the route's service and filters.
@@ -158,14 +168,6 @@ extension Exchange {
     /// Answers with an error of our own, in the format that the client accepts.
     func answer(_ status: Int, _ message: StaticString) {
         _ = replyError(status, Bytes(message))
-        sendReply()
-    }
-
-    /// Answers a gRPC call.
-    private func answerGRPC(_ status: Int, _ message: StaticString) {
-        setReply(200)
-        replyHeaders.set(.contentType, Bytes(ErrorFormat.grpc.contentType))
-        ErrorBody.setGRPC(status, Bytes(message), self)
         sendReply()
     }
 }

@@ -61,6 +61,7 @@ extension Exchange {
         // Given back twice, it would serve two requests at once.
         guard !isOver else { return }
         isOver = true
+        disarmCallDeadline()
         finishAttempt(.none)
         // Before the upstream is let go: the log line reads the response from its buffer.
         account(aborted: aborted)
@@ -73,7 +74,9 @@ extension Exchange {
         let keep = keepsClient && requestBodyDone
         let linger = !requestBodyDone || isLocalReply
         stage = .idle
-        for buffer in [requestBody, responseBody] { if let buffer { worker.buffers.give(buffer) } }
+        dropReplay()
+        if let requestBody { worker.buffers.give(requestBody) }
+        if let responseBody { worker.buffers.give(responseBody) }
         requestBody = nil
         responseBody = nil
         worker.giveExchange(self)

@@ -63,6 +63,13 @@ extension Exchange {
         if wasReused { sendHead(stream) }
     }
 
+    /// The connection takes fewer streams than was thought. Nothing was sent: this is no new attempt.
+    func upstreamFull(_ pool: UpstreamPool) {
+        guard stage == .forwarding else { return }
+        upstream = nil
+        openStream(pool)
+    }
+
     func upstreamConnected() {
         guard let upstream else { return }
         sendHead(upstream)
@@ -74,6 +81,11 @@ extension Exchange {
         sentToUpstream = true
         guard upstream.sendRequest(self) else { return upstream.writeFailed() }
         guard stage == .forwarding, self.upstream === upstream else { return }
+        if let replay {
+            guard upstream.sendBody(replay.readable, last: requestBodyDone && requestTrailers.count == 0),
+                !requestBodyDone || requestTrailers.count == 0 || upstream.endBody(self)
+            else { return upstream.writeFailed() }
+        }
         if requestBodyDone {
             awaitResponse(upstream)
         } else {
@@ -182,11 +194,8 @@ extension Exchange {
         guard let cluster, attempts <= min(running.snapshot.services[service].retries, Self.retriesMax) else {
             return false
         }
-        guard requestBody != nil || request.framing == .none else {
-            // A streamed body is gone once part of it was sent.
-            if sentToUpstream { return false }
-            return cluster.balancer.mayRetry(now: worker.loop.nowNanoseconds)
-        }
+        // A streamed body is gone once more of it was sent than is kept.
+        guard requestBody != nil || request.framing == .none || !sentToUpstream || isReplayable else { return false }
         switch failure {
         case .connect, .connectTimeout: break
         case .malformed: return false

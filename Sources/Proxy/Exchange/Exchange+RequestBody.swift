@@ -53,6 +53,7 @@ extension Exchange {
             switch client.readBody(room) {
             case .data(let bytes, let last):
                 guard passes(bytes.count) else { return failBody(.bodyTooLarge) }
+                keep(bytes)
                 requestBodyDone = last
                 guard upstream.sendBody(bytes, last: last) else { return upstream.writeFailed() }
             case .end:
@@ -67,6 +68,24 @@ extension Exchange {
         client.setDeadline(.max)
         if stage == .forwarding { awaitResponse(upstream) } else { responseMayBeDone() }
     }
+
+    /// Keeps the beginning of a streamed body until the upstream has answered.
+    private func keep(_ bytes: Bytes) {
+        guard stage == .forwarding, isReplayable else { return }
+        let kept = replay ?? worker.buffers.take()
+        replay = kept
+        if kept.free >= bytes.count { kept.append(bytes) } else { dropReplay() }
+    }
+
+    func dropReplay() {
+        isReplayable = false
+        guard let kept = replay else { return }
+        replay = nil
+        worker.buffers.give(kept)
+    }
+
+    /// Part of the request's body is sent after its head.
+    var streamsBody: Bool { !requestBodyDone || replay != nil }
 
     private func awaitClient(_ client: any ClientSide, _ upstream: any UpstreamSide) {
         client.setDeadline(worker.loop.now + Int64(running.settings.bodyTimeout))

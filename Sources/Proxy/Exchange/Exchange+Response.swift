@@ -66,6 +66,7 @@ extension Exchange {
         record.upstreamStatus = response.status
         finishAttempt(.status(response.status), latency: latency)
         stage = .responding
+        dropReplay()
         dropNamedResponseFields()
         if !requestBodyDone || worker.isDraining { keepsClient = false }
         if response.framing == .untilClose, request.minorVersion == 0 { keepsClient = false }
@@ -259,6 +260,8 @@ extension Exchange {
         headReceivedAt = worker.loop.nowNanoseconds
         record.upstreamStatus = response.status
         dropNamedResponseFields()
+        // It proves something about a key that an HTTP/2 client did not send.
+        if request.httpVersion == 2 { response.headers.removeAll(WebSocketKey.acceptName) }
         runResponseFilters()
         finishAttempt(.status(101), latency: latency)
         let fields = client.beginHead(101, response.reason)

@@ -97,6 +97,10 @@ final class Exchange {
     /// replace its content; the length that is sent follows.
     var requestBody: Buffer?
     var requestBodyChanged = false
+    /// What was sent of a streamed body, while little was: another attempt begins with it.
+    var replay: Buffer?
+    /// Nothing of a streamed body is lost.
+    var isReplayable = true
     /// Bytes of a body of unknown length that a filter lets pass; more ends the exchange with 413.
     var bodyLimit = Int.max
     /// The complete response body, when a filter of the chain asked for it.
@@ -145,9 +149,25 @@ final class Exchange {
     /// It answered and takes no more of the request.
     var upstreamStoppedReading = false
 
+    /// The deadline that a gRPC call brought; made when the first one does.
+    var callTimer: CallTimer {
+        if let made = madeTimer { return made }
+        let made = CallTimer()
+        madeTimer = made
+        return made
+    }
+    private var madeTimer: CallTimer?
+    var isTimed = false
+
     init(worker: Worker, running: RunningSnapshot) {
         self.worker = worker
         self.running = running
+    }
+
+    deinit {
+        guard let madeTimer else { return }
+        worker.loop.cancelDeadline(madeTimer)
+        madeTimer.exchange = nil
     }
 
     /// Its buffers are of the size that requests usually need, and worth keeping.
@@ -180,6 +200,7 @@ final class Exchange {
         isAnonymous = false
         requestBody = nil
         requestBodyChanged = false
+        isReplayable = true
         bodyLimit = .max
         responseBody = nil
         response.clear()
@@ -226,16 +247,6 @@ extension Exchange {
 
     /// The canonical path that routing used.
     var path: Bytes { match.path }
-
-    /// A gRPC call: replies of our own are made for it.
-    var isGRPC: Bool { request.httpVersion == 2 && ErrorBody.isGRPC(self) }
-
-    /// Request trailers may cross without having been announced: every server of gRPC reads them, and so
-    /// they mean no more there than fields.
-    var passesRequestTrailers: Bool { false }
-
-    /// Response trailers may cross without having been announced.
-    var allowsTrailers: Bool { request.acceptsTrailers || isGRPC }
 
     /// The client's connection is TLS.
     var isSecure: Bool { isClientTLS }

@@ -95,12 +95,16 @@ struct OriginRule: Sendable {
     }
 }
 
-/// A regular expression for origins, anchored at both ends. What needs too many steps does not match.
+/// A regular expression for origins, anchored at both ends. It matches bytes, so an origin need not be UTF-8.
+/// What needs too many steps does not match: the origin is not allowed.
 @safe
 final class OriginPattern: @unchecked Sendable {  // Compiled code and limits are only read once made.
     private let code: OpaquePointer
     private let limits: OpaquePointer
+    /// Steps of one match.
     private static let matchLimit: UInt32 = 100_000
+    /// Kilobytes that one match may take where there is no native code.
+    private static let heapLimit: UInt32 = 1024
 
     /// nil for text that is no regular expression; Compile has refused it.
     init?(_ text: String) {
@@ -116,6 +120,7 @@ final class OriginPattern: @unchecked Sendable {  // Compiled code and limits ar
         guard let compiled = unsafe compiled, let limits = unsafe pcre2_match_context_create_8(nil) else { return nil }
         _ = unsafe pcre2_jit_compile_8(compiled, UInt32(PCRE2_JIT_COMPLETE))
         _ = unsafe pcre2_set_match_limit_8(limits, Self.matchLimit)
+        _ = unsafe pcre2_set_heap_limit_8(limits, Self.heapLimit)
         unsafe code = compiled
         unsafe self.limits = limits
     }

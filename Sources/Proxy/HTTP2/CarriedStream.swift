@@ -6,7 +6,8 @@ import HTTP
 
 /// A stream with what came and was not taken, and what is to go and has no room.
 class CarriedStream: HTTP2Stream {
-    unowned let link: HTTP2Link
+    /// A stream and its link hold each other while the connection lives; `HTTP2Link.close` ends that.
+    final let link: HTTP2Link
     final let worker: Worker
     /// In the link's list of those that wait.
     final var isWaiting = false
@@ -38,7 +39,9 @@ class CarriedStream: HTTP2Stream {
         super.prepare()
         arrived = .empty
         outEnds = false
-        for buffer in [inbox, outbox, outTrailers] { if let buffer { worker.buffers.give(buffer) } }
+        if let inbox { worker.buffers.give(inbox) }
+        if let outbox { worker.buffers.give(outbox) }
+        if let outTrailers { worker.buffers.give(outTrailers) }
         inbox = nil
         outbox = nil
         outTrailers = nil
@@ -110,12 +113,21 @@ class CarriedStream: HTTP2Stream {
         return .data(piece, last: false)
     }
 
+    /// Nobody takes what came, and nothing more is sent: the stream ends, with `code` if it had not.
+    final func leave(_ code: HTTP2Code) {
+        dropInput()
+        guard isOpen else { return }
+        link.session.reset(self, code)
+        link.sendSoon()
+    }
+
     /// Nobody takes what came.
     final func dropInput() {
         arrived = .empty
         if let inbox { worker.buffers.give(inbox) }
         inbox = nil
-        link.session.abandon(self)
+        // One that was never opened has nothing; and nothing may be written before the preface.
+        if id != 0 { link.session.abandon(self) }
     }
 
     // MARK: Out
@@ -181,7 +193,8 @@ class CarriedStream: HTTP2Stream {
         if let outbox {
             let sent = link.session.send(self, outbox.readable, end: outEnds)
             outbox.consume(sent)
-            link.sendSoon()
+            // Only what was sent asks for another look: else who waits would be looked at for ever.
+            if sent > 0 || sentEnd { link.sendSoon() }
             guard outbox.isEmpty, !outEnds || sentEnd else {
                 if sendWindow > 0 { link.wait(self) }
                 return

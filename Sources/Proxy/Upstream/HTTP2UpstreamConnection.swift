@@ -23,10 +23,6 @@ final class HTTP2UpstreamConnection: StreamConnection, HTTP2Owner {
 
     private enum Phase { case connecting, handshake, active, closed }
 
-    /// Streams that may wait for a connection whose limit is not known yet (RFC 9113 section 6.5.2
-    /// advises servers to allow no fewer).
-    private static let earlyMax = 100
-
     init(worker: Worker, pool: UpstreamPool) {
         self.worker = worker
         self.pool = pool
@@ -36,7 +32,8 @@ final class HTTP2UpstreamConnection: StreamConnection, HTTP2Owner {
     /// Whether one more exchange finds a place.
     var hasRoom: Bool {
         switch phase {
-        case .connecting, .handshake: early.count < Self.earlyMax
+        case .connecting, .handshake: early.count < pool.streamsExpected
+        case .active where !sawSettings: early.count + link.session.openStreams < pool.streamsExpected
         case .active: !takesNoMore && link.session.canOpen
         case .closed: false
         }
@@ -63,7 +60,7 @@ final class HTTP2UpstreamConnection: StreamConnection, HTTP2Owner {
     func stream(for exchange: Exchange) -> UpstreamStream? {
         let stream = (link.spare.popLast()).map { Self.upstream($0) } ?? UpstreamStream(connection: self)
         stream.begin(exchange)
-        guard phase == .active, sawSettings || !exchange.request.wantsWebSocket else {
+        guard phase == .active, sawSettings || mayGoFirst(stream) else {
             early.append(stream)
             return stream
         }
@@ -103,14 +100,19 @@ final class HTTP2UpstreamConnection: StreamConnection, HTTP2Owner {
 
     private func begin() {
         phase = .active
-        loop.setDeadline(self, .max)
         link.session.start()
         link.sendSoon()
         openEarly()
         if phase == .active, mayRead { loop.callAgain(self) }
     }
 
-    /// Opens what waited. Whether a WebSocket can be asked for, the upstream's settings say.
+    /// Before the upstream has said how many streams it takes, one goes ahead: the others would be refused
+    /// where it takes few. Whether a WebSocket can be asked for, its settings say too.
+    private func mayGoFirst(_ stream: UpstreamStream) -> Bool {
+        link.session.openStreams == 0 && !stream.wantsWebSocket
+    }
+
+    /// Opens what waited.
     private func openEarly() {
         let waiting = early
         early = []
@@ -119,10 +121,12 @@ final class HTTP2UpstreamConnection: StreamConnection, HTTP2Owner {
                 stream.fail(.closed)
                 continue
             }
-            if stream.wantsWebSocket, !sawSettings {
+            if !sawSettings, !mayGoFirst(stream) {
                 early.append(stream)
             } else if open(stream) {
                 stream.connected()
+            } else if link.session.openStreams > 0 {
+                stream.moveOn(pool)
             } else {
                 stream.fail(.refused)
             }
@@ -164,12 +168,15 @@ final class HTTP2UpstreamConnection: StreamConnection, HTTP2Owner {
 
     override func turnEnded() {
         guard phase == .active else { return }
-        guard link.send() else { return fail(.reset) }
+        if sawSettings, !early.isEmpty { openEarly() }
+        guard phase == .active, link.send() else { return fail(.reset) }
         link.resume()
         arm()
     }
 
     private func arm() {
+        // Until its settings came, it has the time that connecting may take.
+        guard sawSettings else { return }
         let settings = worker.running.settings
         if !link.out.isEmpty {
             if !isBehind { loop.setDeadline(self, loop.now + Int64(settings.bodyTimeout)) }
@@ -189,7 +196,8 @@ final class HTTP2UpstreamConnection: StreamConnection, HTTP2Owner {
     override func timedOut() {
         switch phase {
         case .connecting, .handshake: fail(.connectTimeout)
-        case .active: if link.out.isEmpty { end() } else { fail(.writeTimeout) }
+        case .active:
+            if !sawSettings { fail(.connectTimeout) } else if link.out.isEmpty { end() } else { fail(.writeTimeout) }
         case .closed: break
         }
     }
@@ -200,8 +208,10 @@ final class HTTP2UpstreamConnection: StreamConnection, HTTP2Owner {
         switch event {
         case .needsBytes, .opened: break
         case .settings:
+            pool.streamsExpected = max(1, link.session.peerMaxStreams)
+            // At the end of the turn: some say their limit in a second frame right behind the first.
+            if !sawSettings { loop.setDeadline(self, .max) }
             sawSettings = true
-            openEarly()
             if let tls, pool.resumption == nil || !tls.wasResumed {
                 pool.resumption = tls.resumption ?? pool.resumption
             }
@@ -240,7 +250,7 @@ final class HTTP2UpstreamConnection: StreamConnection, HTTP2Owner {
         guard !link.isClosed else { return }
         if let index = early.firstIndex(where: { $0 === stream }) { early.remove(at: index) }
         stream.prepare()
-        if link.spare.count < 32 { link.spare.append(stream) }
+        if link.spare.count < HTTP2Link.spareMax { link.spare.append(stream) }
         if phase == .active { loop.callAtEnd(self) }
     }
 

@@ -169,7 +169,8 @@ final class UpstreamConnection: StreamConnection {
     }
 
     private func giveBuffers() {
-        for buffer in [input, overflow] { if let buffer { worker.buffers.give(buffer) } }
+        if let input { worker.buffers.give(input) }
+        if let overflow { worker.buffers.give(overflow) }
         input = nil
         overflow = nil
     }
@@ -251,10 +252,10 @@ extension UpstreamConnection: UpstreamSide {
             out.append("Content-Length: ")
             out.append(decimal: length)
             out.append("\r\n")
-        } else if !exchange.requestBodyDone {
+        } else if exchange.streamsBody {
             out.append("Transfer-Encoding: chunked\r\n")
         }
-        sendsChunks = length == nil && !exchange.requestBodyDone
+        sendsChunks = length == nil && exchange.streamsBody
         if exchange.request.acceptsTrailers { out.append("TE: trailers\r\n") }
         if exchange.request.wantsWebSocket {
             // An HTTP/2 client proves nothing by a key (RFC 8441 section 5); HTTP/1.1 wants one.
@@ -292,7 +293,7 @@ extension UpstreamConnection: UpstreamSide {
         let out = worker.output
         out.clear()
         ChunkWriter.end(
-            exchange.requestTrailers, announcedIn: exchange.requestHeaders, allowed: exchange.passesRequestTrailers,
+            exchange.requestTrailers, announcedIn: exchange.requestHeaders, allowed: false,
             to: out)
         return send(out.readable)
     }

@@ -25,6 +25,9 @@ final class UpstreamPool {
     private var idle: [UpstreamConnection] = []
     /// HTTP/2 connections that take streams.
     private var shared: [HTTP2UpstreamConnection] = []
+    /// Streams that a connection is thought to take before the upstream has said it: what it said last, or
+    /// what RFC 9113 section 6.5.2 advises servers to allow at least.
+    var streamsExpected = 100
     private(set) var openCount = 0
     /// Nobody will ask this pool again: what comes back to it is closed.
     private(set) var isDropped = false

@@ -62,7 +62,11 @@ final class UpstreamStream: CarriedStream, UpstreamSide {
         } else {
             let isAgreed = asksForWebSocket && exchange.response.status < 300 && !end
             head = isAgreed ? .switched : .final
-            if case .length(let n) = exchange.response.framing { expectedLength = n }
+            switch exchange.response.framing {
+            case .length(let n): expectedLength = n
+            case .none: expectedLength = end || exchange.isHeadUpstream ? nil : 0
+            case .chunked, .untilClose: break
+            }
         }
         readable()
     }
@@ -87,12 +91,19 @@ final class UpstreamStream: CarriedStream, UpstreamSide {
         if let tunnel { tunnel.upstreamGone() } else { exchange?.failUpstream(failure) }
     }
 
+    /// The connection has no room after all: the exchange looks for another.
+    func moveOn(_ pool: UpstreamPool) {
+        let exchange = exchange
+        giveBack()
+        exchange?.upstreamFull(pool)
+    }
+
     private func giveBack() {
         guard isTaken else { return }
         isTaken = false
         exchange = nil
         tunnel = nil
-        dropInput()
+        leave(.cancel)
         connection.forget(self)
     }
 
@@ -114,7 +125,7 @@ final class UpstreamStream: CarriedStream, UpstreamSide {
         if let length = exchange.announcedLength { worker.fields.field(.contentLength, decimal: length) }
         if exchange.request.acceptsTrailers { worker.fields.field(.te, "trailers") }
         let body = exchange.requestBody?.readable ?? .empty
-        let ends = exchange.requestBodyDone && body.isEmpty && !asksForWebSocket
+        let ends = !exchange.streamsBody && body.isEmpty && !asksForWebSocket
         session.endHeaders(self, end: ends)
         link.sendSoon()
         return body.isEmpty || sendData(body, last: true)
@@ -139,7 +150,7 @@ final class UpstreamStream: CarriedStream, UpstreamSide {
 
     func endBody(_ exchange: Exchange) -> Bool {
         sendTrailers(
-            exchange.requestTrailers, announcedIn: exchange.requestHeaders, allowed: exchange.passesRequestTrailers)
+            exchange.requestTrailers, announcedIn: exchange.requestHeaders, allowed: false)
     }
 
     func writeFailed() {
@@ -161,11 +172,6 @@ final class UpstreamStream: CarriedStream, UpstreamSide {
     func release(reusable: Bool) { close() }
 
     func close() {
-        guard isTaken else { return }
-        if isOpen {
-            link.session.reset(self, .cancel)
-            link.sendSoon()
-        }
         giveBack()
     }
 

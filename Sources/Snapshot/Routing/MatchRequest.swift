@@ -19,10 +19,18 @@ public struct MatchRequest {
     public var isHTTP2: Bool
     /// The port that the client connected to; a port in `host` goes first.
     public var port: Int
+    /// The client's address, as a trusted peer tells it if there is one; nil: unknown. Only read where
+    /// `RouteTable.wantsAddresses` says so, as all that follow.
+    public var source: IPAddress?
+    /// The client's port; 0: unknown, as it is when a trusted peer told the address.
+    public var sourcePort: Int
+    /// The address that the client connected to; nil: unknown.
+    public var destination: IPAddress?
 
     public init(
         method: Bytes, host: Bytes, target: Bytes, serverName: Bytes = .empty, isTLS: Bool = false,
-        isSecure: Bool? = nil, isHTTP2: Bool = false, port: Int = 0
+        isSecure: Bool? = nil, isHTTP2: Bool = false, port: Int = 0, source: IPAddress? = nil, sourcePort: Int = 0,
+        destination: IPAddress? = nil
     ) {
         self.method = method
         self.host = host
@@ -32,6 +40,9 @@ public struct MatchRequest {
         self.isSecure = isSecure ?? isTLS
         self.isHTTP2 = isHTTP2
         self.port = port
+        self.source = source
+        self.sourcePort = sourcePort
+        self.destination = destination
     }
 }
 
@@ -76,7 +87,8 @@ public enum MatchOutcome: Equatable, Sendable {
 public final class MatchResult {
     /// Index into the snapshot's routes; -1: none. Set for every outcome but `notFound`, `badPath`.
     public internal(set) var route = -1
-    /// Bytes of `path` that the route's path matched; -1: the route has no paths.
+    /// Bytes of `path` that the route's path matched; -1: the route has no paths, or its expression did
+    /// not match what the path begins with.
     public internal(set) var prefixCount = -1
     /// The canonical path: a view of the request target, or of memory that the next match overwrites.
     public internal(set) var path = Bytes.empty
@@ -87,13 +99,22 @@ public final class MatchResult {
     /// The winner's place in the table's order, 0 first; -1: none.
     public internal(set) var rank = -1
     /// Matches given up since the start because a pattern took too many steps.
-    public internal(set) var patternLimitHits = 0
+    public internal(set) var patternLimitHits: Int {
+        get { expressions.patternLimitHits }
+        set { expressions.patternLimitHits = newValue }
+    }
+
+    /// Expressions evaluated since the start: how much the index leaves to be tried.
+    public var expressionsTried: Int { expressions.evaluations }
 
     let pathBuffer = Buffer(capacity: 4096)
     let hostBuffer = Buffer(capacity: 256)
     /// Start and end of each group in `path`; -1: took no part.
     var captures = [Int32](repeating: -1, count: 2 * PatternMatcher.groupLimit)
-    let matcher = PatternMatcher()
+    /// The route's expression left its captures in `expressions`.
+    var isByExpression = false
+    let expressions = ExpressionMemory()
+    var matcher: PatternMatcher { expressions.matcher }
     /// Cells that the host and path lead to, best first.
     var candidates: [Candidate] = []
     /// Lower-cased values of the headers that some route looks at.
@@ -117,10 +138,13 @@ public final class MatchResult {
     }
 
     /// Bytes that the largest of its buffers has room for.
-    public var capacity: Int { max(pathBuffer.capacity, hostBuffer.capacity, headerBuffer.capacity) }
+    public var capacity: Int {
+        max(pathBuffer.capacity, hostBuffer.capacity, headerBuffer.capacity, expressions.capacity)
+    }
 
     /// The text of a capture group; nil if it took no part in the match.
     public func capture(_ group: Int) -> Bytes? {
+        if isByExpression { return expressions.capture(group) }
         guard group >= 0, group < captureCount, captures[2 * group] >= 0 else { return nil }
         return path[Int(captures[2 * group])..<Int(captures[2 * group + 1])]
     }

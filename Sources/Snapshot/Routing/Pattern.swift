@@ -33,7 +33,7 @@ final class PatternStore {
 
     var count: Int { codes.count }
 
-    /// Compiles `text`, for UTF-8 subjects; `$` is the very end.
+    /// Compiles `text`, which matches characters, not bytes; `$` is the very end.
     func add(_ text: Bytes) throws(PatternError) -> Int {
         let options =
             UInt32(PCRE2_UTF) | UInt32(PCRE2_UCP) | UInt32(PCRE2_DOLLAR_ENDONLY)
@@ -110,18 +110,25 @@ final class PatternStore {
 /// What one worker needs to run patterns; reused for every match.
 @safe
 final class PatternMatcher {
+    /// `limit`: given up, because it would take too many steps or too much memory.
     enum Answer { case no, limit, yes(groups: Int) }
 
     /// Groups whose offsets are kept: the whole match and 63 more.
     static let groupLimit = 64
     /// Steps of one match; a pattern that needs more does not match.
     static let matchLimit: UInt32 = 100_000
-    /// Kilobytes that the interpreter may take for one match.
-    static let heapLimit: UInt32 = 1024
+    /// Kilobytes that the interpreter may take for one match: a longest header field (16 KiB) under `(?:a|b)+`
+    /// takes six megabytes. What is given up does not match, and a rule that refuses would be passed.
+    static let heapLimit: UInt32 = 8 * 1024
+    /// Bytes that native code may take; they are only reserved until a match needs them.
+    static let stackLimit = 2 << 20
 
     private let data: OpaquePointer
     private let context: OpaquePointer
     private let stack: OpaquePointer?
+    /// The last subject, if it was not UTF-8.
+    private var repaired = RepairedText()
+    private var isRepaired = false
 
     init() {
         guard let data = unsafe pcre2_match_data_create_8(UInt32(Self.groupLimit), nil),
@@ -129,7 +136,7 @@ final class PatternMatcher {
         else { fatalError("out of memory") }
         unsafe self.data = data
         unsafe self.context = context
-        unsafe stack = pcre2_jit_stack_create_8(16 * 1024, 256 * 1024, nil)
+        unsafe stack = pcre2_jit_stack_create_8(16 * 1024, Self.stackLimit, nil)
         _ = unsafe pcre2_set_match_limit_8(context, Self.matchLimit)
         _ = unsafe pcre2_set_heap_limit_8(context, Self.heapLimit)
         unsafe pcre2_jit_stack_assign_8(context, nil, UnsafeMutableRawPointer(stack))
@@ -141,17 +148,27 @@ final class PatternMatcher {
         unsafe pcre2_jit_stack_free_8(stack)
     }
 
+    /// Bytes that its largest buffer has room for.
+    var capacity: Int { repaired.capacity }
+
+    /// - Parameter validUTF8: `subject` is known to be UTF-8. Otherwise bytes that are not match as their
+    ///   Latin-1 characters (`RepairedText`): a rule must not be passed by what it cannot read.
     func run(_ code: PatternStore.Code, _ subject: Bytes, validUTF8: Bool) -> Answer {
-        let result = unsafe pcre2_match_8(
-            code.pointer, UnsafePointer(bitPattern: subject.address), subject.count, 0,
-            validUTF8 ? UInt32(PCRE2_NO_UTF_CHECK) : 0, data, context)
+        isRepaired = false
+        var result = attempt(code, subject, validUTF8: validUTF8)
+        if result <= PCRE2_ERROR_UTF8_ERR1, result >= PCRE2_ERROR_UTF8_ERR21 {
+            isRepaired = true
+            result = attempt(code, repaired.set(subject), validUTF8: true)
+        }
         if result > 0 { return .yes(groups: Int(result)) }
         if result == 0 { return .yes(groups: Self.groupLimit) }
-        switch result {
-        case PCRE2_ERROR_MATCHLIMIT, PCRE2_ERROR_DEPTHLIMIT, PCRE2_ERROR_HEAPLIMIT, PCRE2_ERROR_JIT_STACKLIMIT:
-            return .limit
-        default: return .no  // No match, or a value that is not UTF-8.
-        }
+        return result == PCRE2_ERROR_NOMATCH ? .no : .limit
+    }
+
+    private func attempt(_ code: PatternStore.Code, _ subject: Bytes, validUTF8: Bool) -> Int32 {
+        unsafe pcre2_match_8(
+            code.pointer, UnsafePointer(bitPattern: subject.address), subject.count, 0,
+            validUTF8 ? UInt32(PCRE2_NO_UTF_CHECK) : 0, data, context)
     }
 
     /// The range of `group` in the last subject that matched; nil if the group took no part.
@@ -162,6 +179,6 @@ final class PatternMatcher {
         let start = unsafe offsets[2 * group]
         let end = unsafe offsets[2 * group + 1]
         guard start != Int.max, start >= 0, end >= start, start != -1 else { return nil }
-        return start..<end
+        return isRepaired ? repaired.original(start)..<repaired.original(end) : start..<end
     }
 }

@@ -33,6 +33,10 @@ public struct RoutePart: Sendable {
     /// The parts of `route`, which is number `index`; none for a stream route.
     public static func parts(of route: Route, at index: Int) -> [RoutePart] {
         guard !route.protocols.isDisjoint(with: .anyHTTP) else { return [] }
+        if !route.expression.isEmpty {
+            let priority = RoutePriority(expression: route.priority)
+            return [RoutePart(route: index, paths: [], priority: priority, id: route.id)]
+        }
         let keys = route.paths.map { isRegex($0) ? 0 : $0.utf8.count }
         if keys.allSatisfy({ $0 == keys[0] }) {
             let priority = RoutePriority(of: route, path: route.paths.first)
@@ -67,7 +71,8 @@ public struct RoutePart: Sendable {
     private static let partNamespace = ID(high: 0x7f14_5bf9_0dce_4f91, low: 0x98eb_debb_ce4b_9f6b)
 }
 
-/// Kong's priority, compared as a number; larger goes first.
+/// Kong's priority, compared as a number; larger goes first. All ones in the upper eight bits is a route
+/// with an expression, and the rest is its priority. Any other route:
 ///
 ///     63-61  kinds of matcher present
 ///     60     hosts are given and none is a wildcard
@@ -82,6 +87,8 @@ public struct RoutePriority: Comparable, Hashable, Sendable {
     public var bits: UInt64
 
     static let regexBias = 1 << 30
+    /// The largest priority of an expression.
+    public static let expressionLimit = (1 << 46) - 1
 
     public init(of route: Route, path: String?) {
         let kinds = RoutePriority.kinds(of: route)
@@ -98,6 +105,11 @@ public struct RoutePriority: Comparable, Hashable, Sendable {
             }
         }
         self.bits = bits
+    }
+
+    /// Of a route with an expression: before all others.
+    public init(expression priority: Int) {
+        bits = 0xFF << 56 | UInt64(min(max(0, priority), Self.expressionLimit))
     }
 
     /// How many kinds of matcher the route has.

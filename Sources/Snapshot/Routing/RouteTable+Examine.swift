@@ -5,6 +5,12 @@ public enum Matcher: Sendable, Equatable {
     case method, host, path, serverName
     /// Index into the route's headers.
     case header(Int)
+    /// A part of the route's expression that must hold: bytes of its text, and, if the part is one
+    /// predicate, the values that it looks at; none: they are absent.
+    case expression(Range<Int>, observed: [String]?)
+    /// The route's protocols, where they are a condition.
+    case protocols
+    case sources, destinations
 }
 
 /// One internal route held against a request.

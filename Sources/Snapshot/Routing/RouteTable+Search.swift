@@ -14,6 +14,8 @@ struct Probe {
     var methodText = Bytes.empty
     /// Number of the method in the table; -1: no route names it.
     var method = -1
+    /// What programs look at; only set if there are any.
+    var values = ExpressionValues(networkProtocol: .empty)
     /// Some candidate looks at headers: `note` must be called for each.
     @usableFromInline var wantsHeaders = false
 
@@ -29,6 +31,7 @@ extension RouteTable {
         result.prefixCount = -1
         result.captureCount = 0
         result.pattern = -1
+        result.isByExpression = false
         result.candidates.removeAll(keepingCapacity: true)
         result.headers.removeAll(keepingCapacity: true)
         let target = request.target
@@ -43,11 +46,24 @@ extension RouteTable {
             let hash = PrefixHash.of(request.method, 0, seed: seed)
             probe.method = methodIndex.find(hash, 0, request.method, in: pool)
         }
+        if traits.hasPrograms { setValues(request, &probe, result, queryFrom: raw.count) }
         gather(&probe, result)
         return true
     }
 
-    /// Splits the host, and brings it and the server name to lower case.
+    private func setValues(_ request: MatchRequest, _ probe: inout Probe, _ result: MatchResult, queryFrom: Int) {
+        result.expressions.headers.removeAll(keepingCapacity: true)
+        probe.values = ExpressionValues(
+            networkProtocol: request.isTLS ? Bytes("https") : Bytes("http"), serverName: probe.serverName,
+            source: request.source, sourcePort: request.sourcePort, destination: request.destination,
+            destinationPort: probe.port)
+        probe.values.method = request.method
+        probe.values.host = probe.host
+        probe.values.path = probe.path
+        probe.values.query = request.target.dropFirst(queryFrom + 1)
+    }
+
+    /// Splits the host, and brings it and the server name to the form of `HostName`.
     private func setNames(_ request: MatchRequest, _ probe: inout Probe, _ buffer: Buffer) {
         var host = request.host
         probe.port = request.port
@@ -55,10 +71,8 @@ extension RouteTable {
             probe.port = port
             host = host.prefix(colon)
         }
-        var serverName = request.isTLS ? request.serverName : .empty
-        if serverName.count > 1, serverName[serverName.count - 1] == 0x2E {
-            serverName = serverName.prefix(serverName.count - 1)
-        }
+        host = HostName.trimmed(host)
+        let serverName = request.isTLS ? HostName.trimmed(request.serverName) : .empty
         buffer.clear()
         buffer.reserve(host.count + serverName.count)
         probe.isTLS = request.isTLS
@@ -158,6 +172,9 @@ extension RouteTable {
         let number = headerIndex.find(PrefixHash.of(canonical, 0, seed: seed), 0, canonical, in: pool)
         buffer.truncate(to: start)
         guard number >= 0 else { return }
+        if traits.hasProgramHeaders {
+            result.expressions.headers.append(ExpressionMemory.Header(number: UInt32(number), value: value))
+        }
         buffer.reserve(value.count)
         var at = 0
         while at < value.count {
@@ -193,8 +210,21 @@ extension RouteTable {
         }
         guard best != UInt64.max else { return false }
         result.rank = Int(best >> 32)
-        result.route = Int(rules[result.rank].route)
+        let rule = rules[result.rank]
+        result.route = Int(rule.route)
+        if rule.isExpression { keepTraces(rule, probe, result) }
         return true
+    }
+
+    /// What an expression captured and matched of the path: found by running it again, since those that
+    /// were tried after it have overwritten what it left.
+    private func keepTraces(_ rule: Rule, _ probe: Probe, _ result: MatchResult) {
+        expressions.record(Int(rule.program), probe.values, result.expressions)
+        result.isByExpression = true
+        // lower() may have made the text longer than the path is.
+        result.prefixCount = min(result.expressions.prefixCount, probe.path.count)
+        result.captureCount = result.expressions.groupCount
+        result.pattern = -1
     }
 
     private func search(cell number: Int, _ probe: Probe, _ result: MatchResult, _ best: inout UInt64) {
@@ -264,6 +294,8 @@ extension RouteTable {
     /// Checks what the entry's place in the index did not decide; fills in what the path matched.
     private func holds(_ entry: Entry, _ probe: Probe, _ result: MatchResult) -> Bool {
         let rule = rules[Int(entry.rank)]
+        if rule.program >= 0, !expressions.holds(Int(rule.program), probe.values, result.expressions) { return false }
+        if rule.isExpression { return true }
         if rule.methods.count > 0, !hasMethod(rule.methods, probe.method) { return false }
         if entry.path & Entry.checkHost != 0, !hasHost(rule.hosts, probe) { return false }
         if rule.serverNames.count > 0, probe.isTLS, !hasServerName(rule.serverNames, probe.serverName) {
@@ -287,6 +319,10 @@ extension RouteTable {
     /// The conditions of `rule` that do not hold, for explanations.
     func failures(_ rule: Rule, _ probe: Probe, _ result: MatchResult) -> [Matcher] {
         var failed: [Matcher] = []
+        if rule.program >= 0 {
+            failed = expressions.failures(Int(rule.program), probe.values, result.expressions)
+        }
+        if rule.isExpression { return failed }
         if rule.methods.count > 0, !hasMethod(rule.methods, probe.method) { failed.append(.method) }
         if rule.hosts.count > 0, !hasHost(rule.hosts, probe) { failed.append(.host) }
         if rule.paths.count > 0, !rule.paths.range.contains(where: { holdsWhole(paths[$0], probe, result) }) {

@@ -8,6 +8,8 @@ public enum RouteTableError: Error, Equatable, Sendable {
     case pattern(route: Int, text: String, PatternError)
     /// A source or destination of `routes[route]` is no address, range of addresses, or port.
     case address(route: Int, text: String)
+    /// The expression of `routes[route]` cannot be read.
+    case expression(route: Int, ExpressionError)
     /// More routes, or more text in them, than the table's 32-bit indices can hold.
     case tooLarge
 }
@@ -23,6 +25,9 @@ public enum RouteTableError: Error, Equatable, Sendable {
 /// 4. cells are tried in the order of their best route, until no later one can hold a better;
 /// 5. in a cell, a route is checked for what host and prefix did not decide: methods, headers,
 ///    server names, the regular expression. A large cell has buckets by what tells its routes apart.
+///
+/// A route with an expression stands where the hosts, prefixes and other values lead that it cannot match
+/// without (`ExpressionHints`), or in the cell of any host and path; there all of it is evaluated.
 ///
 /// Everything is flat arrays and hash tables of numbers; a look-up allocates nothing.
 public final class RouteTable: @unchecked Sendable {  // `pool` and `patterns` are written by init only.
@@ -48,15 +53,18 @@ public final class RouteTable: @unchecked Sendable {  // `pool` and `patterns` a
     let headerConditions: [HeaderCondition]
     let headerValues: [HeaderValue]
     let patterns: PatternStore
+    let expressions: CompiledExpressions
     let traits: Traits
 
     /// - Parameters:
     ///   - routes: a snapshot's routes; those that speak only stream protocols are left out.
+    ///   - flavour: what else is a condition of routes without an expression.
     ///   - seed: keys the hash tables; strangers must not know it.
     public init(
-        routes: [Route], seed: UInt64 = UInt64.random(in: .min ... .max)
+        routes: [Route], flavour: RouterFlavour = .traditionalCompatible,
+        seed: UInt64 = UInt64.random(in: .min ... .max)
     ) throws(RouteTableError) {
-        var builder = RouteTableBuilder(routes: routes, seed: seed)
+        var builder = RouteTableBuilder(routes: routes, flavour: flavour, seed: seed)
         try builder.build(routes)
         pool = builder.pool
         self.seed = seed
@@ -80,6 +88,7 @@ public final class RouteTable: @unchecked Sendable {  // `pool` and `patterns` a
         headerConditions = builder.headerConditions
         headerValues = builder.headerValues
         patterns = builder.patterns
+        expressions = builder.expressions
         traits = builder.traits
     }
 
@@ -111,13 +120,22 @@ public final class RouteTable: @unchecked Sendable {  // `pool` and `patterns` a
         return restriction(result.route, isSecure: request.isSecure, isHTTP2: request.isHTTP2, isGRPC: isGRPC)
     }
 
-    /// The names of the winner's capture groups, for explanations.
-    public func captureNames(of result: MatchResult) -> [(name: String, group: Int)] {
-        result.pattern < 0 ? [] : patterns.names(result.pattern)
+    /// Some route looks at the addresses of a request.
+    public var wantsAddresses: Bool { traits.wantsAddresses }
+
+    /// The winner's named captures, for explanations: of each pattern by name.
+    public func namedCaptures(of result: MatchResult) -> [(name: String, value: Bytes)] {
+        guard result.isByExpression else {
+            return (result.pattern < 0 ? [] : patterns.names(result.pattern)).compactMap { name, group in
+                result.capture(group).map { (name, $0) }
+            }
+        }
+        return expressions.namedCaptures(result.expressions)
     }
 
     /// The text of a named capture group of the last match; nil if there is none.
     public func capture(named name: Bytes, of result: MatchResult) -> Bytes? {
+        if result.isByExpression { return expressions.capture(named: name, result.expressions) }
         guard result.pattern >= 0 else { return nil }
         let group = patterns.group(result.pattern, named: name)
         return group < 0 ? nil : result.capture(group)
@@ -172,6 +190,10 @@ struct Rule {
     var headers = Range32()
     /// Into `serverNames`; one must match.
     var serverNames = Range32()
+    /// In `expressions`: what else must hold; -1: nothing.
+    var program: Int32 = -1
+    /// The program is all there is to the rule. Its hosts and paths only say where it stands in the index.
+    var isExpression = false
 }
 
 /// One path of a rule.
@@ -263,6 +285,12 @@ struct Traits {
     var headerNameLengths: UInt64 = 0
     /// Number of the "any host" group; -1: no route is without hosts.
     var anyHostGroup = -1
+    /// Some rule has a program.
+    var hasPrograms = false
+    /// Some program looks at headers.
+    var hasProgramHeaders = false
+    /// Some program looks at the client's address or port, or at the address it connected to.
+    var wantsAddresses = false
 }
 
 struct LengthRange {

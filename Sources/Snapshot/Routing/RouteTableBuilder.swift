@@ -5,8 +5,10 @@ internal import Bytes
 /// The arrays of a `RouteTable` while they grow. What only building needs goes with the builder.
 struct RouteTableBuilder {
     let seed: UInt64
+    let flavour: RouterFlavour
     let pool: Buffer
     let patterns = PatternStore()
+    let expressions = CompiledExpressions()
     var facts: [RouteFacts] = []
     var rules: [Rule] = []
     var paths: [PathRecord] = []
@@ -31,6 +33,8 @@ struct RouteTableBuilder {
     /// Entries and the cell each belongs to, in the order of their keys.
     private var drafts: [Draft] = []
     private var patternIndex = TextIndex()
+    /// By rank, what else than host and path the rules with an expression are found by.
+    var expressionKeys: [UInt32: [[CellDivider.Key]]] = [:]
 
     struct Draft {
         /// A cell, or a bucket.
@@ -43,8 +47,9 @@ struct RouteTableBuilder {
     /// Routes are numbered in 32 bits with room for flags.
     static let routeLimit = 1 << 26
 
-    init(routes: [Route], seed: UInt64) {
+    init(routes: [Route], flavour: RouterFlavour, seed: UInt64) {
         self.seed = seed
+        self.flavour = flavour
         pool = Buffer(capacity: routes.count * 48)
         hostIndex = TextIndex(expecting: routes.count)
         cellIndex = TextIndex(expecting: routes.count)
@@ -62,7 +67,12 @@ struct RouteTableBuilder {
         let parts = RoutePart.ordered(routes)
         rules.reserveCapacity(parts.count)
         drafts.reserveCapacity(parts.count)
-        for part in parts { try add(part, routes[part.route]) }
+        for part in parts {
+            let route = routes[part.route]
+            if route.expression.isEmpty { try add(part, route) } else { try addExpression(part, route) }
+        }
+        traits.hasPrograms = expressions.count > 0
+        traits.wantsAddresses = expressions.wantsAddresses
         guard pool.end < Int(UInt32.max), paths.count < Int(Entry.pathMask) else { throw .tooLarge }
         makeCells()
         makeBuckets()
@@ -87,17 +97,18 @@ struct RouteTableBuilder {
         rule.hosts = addHosts(route)
         rule.serverNames = addServerNames(route)
         rule.headers = try addHeaders(part, route)
+        if flavour == .expressions { rule.program = try guardProgram(part, route) }
         rules.append(rule)
         place(rule, rank: UInt32(rules.count - 1))
     }
 
-    private func hash(_ text: Bytes, _ context: UInt64) -> UInt64 { PrefixHash.of(text, context, seed: seed) }
+    func hash(_ text: Bytes, _ context: UInt64) -> UInt64 { PrefixHash.of(text, context, seed: seed) }
 
-    private static func number(_ text: String, in index: inout TextIndex, _ seed: UInt64, _ pool: Buffer) -> Int {
+    static func number(_ text: String, in index: inout TextIndex, _ seed: UInt64, _ pool: Buffer) -> Int {
         text.withBytes { index.add(PrefixHash.of($0, 0, seed: seed), 0, $0, in: pool) }
     }
 
-    private mutating func store(_ text: Bytes) -> (offset: UInt32, count: UInt32) {
+    mutating func store(_ text: Bytes) -> (offset: UInt32, count: UInt32) {
         let offset = pool.end
         pool.append(text)
         return (UInt32(truncatingIfNeeded: offset), UInt32(truncatingIfNeeded: text.count))
@@ -136,23 +147,29 @@ struct RouteTableBuilder {
     private mutating func addHosts(_ route: Route) -> Range32 {
         let start = UInt32(ruleHosts.count)
         for host in route.hosts {
-            var text = host.utf8.map { ASCII.lower($0) }
+            var name = host[...]
             var port = 0
-            if let colon = text.firstIndex(of: 0x3A), let number = text.withBytes({ $0.dropFirst(colon + 1).decimal() })
+            if let colon = host.utf8.firstIndex(of: 0x3A),
+                let number = Array(host[colon...].utf8).withBytes({ $0.dropFirst(1).decimal() })
             {
                 port = number
-                text.removeSubrange(colon...)
+                name = host[..<colon]
             }
-            let kind = Self.takeWildcard(&text)
-            if port != 0 { traits.hasPorts = true }
-            let context = RouteTable.hostContext(kind, port: port)
-            let (seed, pool) = (seed, pool)
-            let group = text.withBytes { hostIndex.add(PrefixHash.of($0, context, seed: seed), context, $0, in: pool) }
-            ruleHosts.append(UInt32(group))
-            if kind == .suffix { traits.suffixes.add(text.count) }
-            if kind == .prefix { traits.prefixes.add(text.count) }
+            var text = HostName.canonical(String(name))
+            addHost(Self.takeWildcard(&text), text, port: port)
         }
         return Range32(start: start, count: UInt32(ruleHosts.count) - start)
+    }
+
+    /// - Parameter text: in lower case, without its `*`.
+    mutating func addHost(_ kind: NameKind, _ text: [UInt8], port: Int) {
+        if port != 0 { traits.hasPorts = true }
+        let context = RouteTable.hostContext(kind, port: port)
+        let (seed, pool) = (seed, pool)
+        let group = text.withBytes { hostIndex.add(PrefixHash.of($0, context, seed: seed), context, $0, in: pool) }
+        ruleHosts.append(UInt32(group))
+        if kind == .suffix { traits.suffixes.add(text.count) }
+        if kind == .prefix { traits.prefixes.add(text.count) }
     }
 
     /// Removes a leading or trailing `*` and says which it was.
@@ -171,8 +188,7 @@ struct RouteTableBuilder {
     private mutating func addServerNames(_ route: Route) -> Range32 {
         let start = UInt32(serverNames.count)
         for name in route.serverNames {
-            var text = name.utf8.map { ASCII.lower($0) }
-            if text.count > 1, text.last == 0x2E { text.removeLast() }
+            var text = HostName.canonical(name)
             let kind = Self.takeWildcard(&text)
             let stored = text.withBytes { store($0) }
             serverNames.append(NamePattern(kind: kind, offset: stored.offset, count: stored.count))
@@ -220,7 +236,7 @@ struct RouteTableBuilder {
     // MARK: Where a part stands in the index
 
     /// Makes an entry for each host pattern and path that leads to `rule`.
-    private mutating func place(_ rule: Rule, rank: UInt32) {
+    mutating func place(_ rule: Rule, rank: UInt32) {
         let hosts = indexedHosts(rule)
         let hostFlag = hosts == nil && rule.hosts.count > 0 ? Entry.checkHost : 0
         let groups = hosts ?? [anyHostGroup()]
@@ -303,8 +319,11 @@ struct RouteTableBuilder {
         for list in lists {
             var cell = Cell(list: list)
             cell.bestRank = entries[Int(list.start)].rank
-            for at in list.range where rules[Int(entries[at].rank)].headers.count > 0 {
-                cell.wantsHeaders = true
+            for at in list.range {
+                let rule = rules[Int(entries[at].rank)]
+                if rule.headers.count > 0 || rule.isExpression && expressions.usesHeaders(Int(rule.program)) {
+                    cell.wantsHeaders = true
+                }
             }
             cells.append(cell)
         }
@@ -335,7 +354,8 @@ struct RouteTableBuilder {
                 continue
             }
             for key in chosen { put(entry, key, cell, firstDimension, &drafts) }
-            if chosen[0].kind.isServerName { ignoringServerNames.append(entry) }
+            // Without TLS an expression on the server name does not hold; other routes ignore theirs.
+            if chosen[0].kind.isServerName, !rules[Int(entry.rank)].isExpression { ignoringServerNames.append(entry) }
         }
         cells[cell].dimensions = Range32(
             start: UInt32(firstDimension), count: UInt32(dimensions.count - firstDimension))
@@ -368,6 +388,7 @@ struct RouteTableBuilder {
     /// Every condition of an entry's rule that one look-up could decide, as groups of alternatives.
     private func keys(of entry: Entry) -> [[CellDivider.Key]] {
         let rule = rules[Int(entry.rank)]
+        if rule.isExpression { return expressionKeys[entry.rank, default: []] }
         var groups: [[CellDivider.Key]] = []
         for at in rule.headers.range {
             let condition = headerConditions[at]
@@ -408,11 +429,14 @@ struct RouteTableBuilder {
 
     /// True if trying the ends of a name at each dot finds the pattern.
     private func isFoundByLabels(_ name: NamePattern) -> Bool {
-        let text = pool.bytes(at: Int(name.offset), count: Int(name.count))
-        switch name.kind {
-        case .exact, .any: return true
-        case .suffix: return !text.isEmpty && text[0] == 0x2E
-        case .prefix: return !text.isEmpty && text[text.count - 1] == 0x2E
+        Self.isFoundByLabels(name.kind, pool.bytes(at: Int(name.offset), count: Int(name.count)))
+    }
+
+    static func isFoundByLabels(_ kind: NameKind, _ text: Bytes) -> Bool {
+        switch kind {
+        case .exact, .any: true
+        case .suffix: !text.isEmpty && text[0] == 0x2E
+        case .prefix: !text.isEmpty && text[text.count - 1] == 0x2E
         }
     }
 

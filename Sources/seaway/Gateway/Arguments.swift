@@ -128,6 +128,18 @@ extension AccessLogFormat: ExpressibleByArgument {
     public var defaultValueDescription: String { Self.allValueStrings[rawValue] }
 }
 
+/// Kong's names for the flavours of its router.
+enum RouterChoice: String, ExpressibleByArgument, CaseIterable {
+    case traditionalCompatible = "traditional_compatible"
+    case expressions
+    /// Known, and refused with advice.
+    case traditional
+
+    static var allValueStrings: [String] { [traditionalCompatible.rawValue, expressions.rawValue] }
+
+    var flavour: RouterFlavour { self == .expressions ? .expressions : .traditionalCompatible }
+}
+
 /// How a command prints its data.
 enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
     case text

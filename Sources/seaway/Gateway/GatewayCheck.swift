@@ -54,7 +54,7 @@ struct GatewayCheck: ParsableCommand {
     private static func shadowed(_ snapshot: Snapshot, _ file: String) -> [Diagnostic] {
         // What cannot be indexed has had its error.
         let streams = (try? StreamShadow.find(in: snapshot.routes)) ?? []
-        return (Shadow.find(in: snapshot.routes) + streams).map { hidden in
+        return (Shadow.find(in: snapshot.routes, flavour: snapshot.settings.router) + streams).map { hidden in
             let route = snapshot.routes[hidden.route]
             let other = snapshot.routes[hidden.by]
             let isStream = !route.protocols.isDisjoint(with: .anyStream)

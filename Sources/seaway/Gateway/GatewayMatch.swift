@@ -59,7 +59,7 @@ struct GatewayMatch: ParsableCommand {
                 For a connection or datagrams, write --scheme tcp, tls or udp.
                 """)
         }
-        try ends.check(with: request)
+        try ends.check(with: request, router: source.router.flavour)
         if requests != nil, request.path != nil {
             throw ValidationError("--path and --requests exclude each other.")
         }
@@ -80,7 +80,8 @@ struct GatewayMatch: ParsableCommand {
             let answer = explainers.stream.answer(question)
             Console.standard.out(isJSON ? answer.json : text.text(question, answer))
         } else {
-            let question = try request.question()
+            var question = try request.question()
+            ends.describe(&question)
             let answer = explainers.http.answer(question)
             Console.standard.out(isJSON ? answer.json : text.text(question, answer))
         }
@@ -150,8 +151,10 @@ extension PipelineInput {
         var secure = Listener()
         secure.port = 8443
         secure.tls = true
+        var settings = Settings()
+        settings.router = source.router.flavour
         return PipelineInput(
-            path: source.config, lenient: source.lenient, environment: Environment.all, settings: Settings(),
+            path: source.config, lenient: source.lenient, environment: Environment.all, settings: settings,
             listeners: [clear, secure], isServed: false)
     }
 }

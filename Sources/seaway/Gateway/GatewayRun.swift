@@ -80,10 +80,11 @@ struct GatewayRun: ParsableCommand {
     }
 
     private func makePlan() -> GatewayPlan {
-        GatewayPlan(
-            config: absolute(source.config), lenient: source.lenient,
-            settings: settings.settings(in: currentDirectory()),
-            clientAuthorities: settings.clientCa.map(absolute), listeners: place.listeners,
+        var settings = self.settings.settings(in: currentDirectory())
+        settings.router = source.router.flavour
+        return GatewayPlan(
+            config: absolute(source.config), lenient: source.lenient, settings: settings,
+            clientAuthorities: self.settings.clientCa.map(absolute), listeners: place.listeners,
             status: place.status == .off ? nil : place.status, workers: place.workers ?? GatewayPlan.defaultWorkers,
             stateDirectory: place.stateDir.map(absolute), watch: place.watch,
             proxy: place.proxy.map(absolute) ?? GatewayPlan.siblingProxy)

@@ -73,9 +73,12 @@ struct RequestLine: Decodable {
         question.path = path
         question.scheme = scheme ?? "http"
         question.serverName = sni ?? ""
-        if let dst, let colon = dst.lastIndex(of: ":") {
-            question.port = decimal(dst[dst.index(after: colon)...]) ?? 0
-        }
+        let source = try Self.place("src", src)
+        let destination = try Self.place("dst", dst)
+        question.source = source.address
+        question.sourcePort = Int(source.port ?? 0)
+        question.destination = destination.address
+        question.port = Int(destination.port ?? 0)
         for (name, values) in (headers ?? [:]).sorted(by: { $0.key < $1.key }) {
             for value in values { question.headers.append((name, value)) }
         }

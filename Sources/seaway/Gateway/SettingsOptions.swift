@@ -15,6 +15,21 @@ struct ConfigOptions: ParsableArguments {
 
     @Flag(help: "Start without what is not supported, and list each thing left out, instead of refusing the file.")
     var lenient = false
+
+    @Option(
+        help: ArgumentHelp(
+            "How routes are told apart: traditional_compatible (by their fields) or expressions (by expressions too).",
+            valueName: "flavour"))
+    var router = RouterChoice.traditionalCompatible
+
+    func validate() throws {
+        guard router == .traditional else { return }
+        throw ValidationError(
+            """
+            --router traditional, the order of Kong before 3.0, is not offered. traditional_compatible orders routes \
+            as Kong does since, and `seaway gateway match` shows for any request which route that makes the answer.
+            """)
+    }
 }
 
 /// Flags that become `Settings`. Defaults are those of `Settings`.
@@ -26,7 +41,7 @@ struct SettingsOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Peers whose X-Forwarded-* and real IP headers are believed: addresses or CIDRs, separated by commas.",
+            "Peers whose X-Forwarded-*, real IP and PROXY protocol headers are believed: addresses or CIDRs, separated by commas.",
             valueName: "cidr,…"))
     var trustedIps: String = ""
 
@@ -52,7 +67,9 @@ struct SettingsOptions: ParsableArguments {
     var resolver: String = ""
 
     @Option(
-        help: ArgumentHelp("Ask clients on --https for a certificate of these authorities (PEM).", valueName: "file"),
+        help: ArgumentHelp(
+            "Ask clients on --https, and on --stream with tls, for a certificate of these authorities (PEM).",
+            valueName: "file"),
         completion: .file())
     var clientCa: String?
 

@@ -18,14 +18,17 @@ struct EndOptions: ParsableArguments {
     var dst = StreamPlace()
 
     /// Flags of requests and of connections do not mix.
-    func check(with request: RequestOptions) throws {
+    func check(with request: RequestOptions, router: RouterFlavour) throws {
         guard let transport = request.transport else {
-            if src != StreamPlace() || dst != StreamPlace() {
+            if router != .expressions, src != StreamPlace() || dst != StreamPlace() {
                 throw ValidationError(
                     """
-                    --src and --dst are for --scheme tcp, tls or udp: HTTP routes do not look at addresses. \
-                    The port that a client connects to is --port.
+                    --src and --dst are for --scheme tcp, tls or udp: HTTP routes look at addresses only with \
+                    --router expressions. The port that a client connects to is --port.
                     """)
+            }
+            if let port = request.port, let other = dst.port, port != Int(other) {
+                throw ValidationError("--port \(port) and the port of --dst are not the same: leave one out.")
             }
             return
         }
@@ -43,6 +46,14 @@ struct EndOptions: ParsableArguments {
         if transport == .udp, !request.sni.isEmpty {
             throw ValidationError("--sni is for --scheme tls, or tcp with a TLS client: udp has no server name.")
         }
+    }
+
+    /// What of the two ends a request shows to its routes.
+    func describe(_ question: inout MatchQuestion) {
+        question.source = src.address
+        question.sourcePort = Int(src.port ?? 0)
+        question.destination = dst.address
+        if question.port == 0 { question.port = Int(dst.port ?? 0) }
     }
 
     /// Nil: a request is asked for.

@@ -4,6 +4,7 @@ internal import Bytes
 
 /// The priority of a stream route, compared as a number; larger goes first.
 ///
+///     63-56 all ones: an expression, and the rest is its priority; any other route:
 ///     61    server names are given, or both sources and destinations
 ///     7-4   sources:      8 some exact address, 4 some port, 1 some range of addresses
 ///     3-0   destinations: likewise
@@ -13,6 +14,10 @@ public struct StreamPriority: Comparable, Hashable, Sendable {
     public var bits: UInt64
 
     public init(of route: Route) {
+        guard route.expression.isEmpty else {
+            bits = RoutePriority(expression: route.priority).bits
+            return
+        }
         var bits = UInt64(Self.kinds(of: route.sources)) << 4 | UInt64(Self.kinds(of: route.destinations))
         if !route.serverNames.isEmpty || !route.sources.isEmpty && !route.destinations.isEmpty { bits |= 1 << 61 }
         self.bits = bits

@@ -7,6 +7,8 @@ public enum StreamMatcher: Sendable, Equatable {
     /// Its protocols.
     case transport
     case source, destination, serverName
+    /// A part of the route's expression that must hold, as in `Matcher.expression`.
+    case expression(Range<Int>, observed: [String]?)
 }
 
 /// One stream route held against a question.
@@ -21,15 +23,28 @@ public struct StreamExamined: Sendable {
 extension StreamTable {
     /// Holds up to `limit` routes, from rank 0, against `question`. Costs as much as a scan.
     public func examine(_ question: StreamQuestion, limit: Int) -> [StreamExamined] {
-        (0..<min(limit, rules.count)).map { rank in
-            StreamExamined(rank: rank, route: Int(rules[rank].route), failed: failures(rules[rank], question))
+        let memory = ExpressionMemory()
+        return (0..<min(limit, rules.count)).map { rank in
+            StreamExamined(rank: rank, route: Int(rules[rank].route), failed: failures(rules[rank], question, memory))
         }
     }
 
-    private func failures(_ rule: StreamRule, _ question: StreamQuestion) -> [StreamMatcher] {
+    private func failures(
+        _ rule: StreamRule, _ question: StreamQuestion, _ memory: ExpressionMemory
+    ) -> [StreamMatcher] {
         let protocols = Protocols(rawValue: Int(rule.protocols))
         var failed: [StreamMatcher] = []
         if protocols.isDisjoint(with: question.candidates) { failed.append(.transport) }
+        if rule.program >= 0 {
+            var probe = StreamProbe(question: question, checksNames: false, memory: memory)
+            let isTLS = question.transport == .tls || protocols.contains(.tlsPassthrough)
+            if question.transport == .udp { probe.setValues("udp") } else { probe.setValues(isTLS ? "tls" : "tcp") }
+            for failure in expressions.failures(Int(rule.program), probe.values, memory) {
+                guard case .expression(let range, let observed) = failure else { continue }
+                failed.append(.expression(range, observed: observed))
+            }
+            return failed
+        }
         if !holds(rule.sources, question.source, question.sourcePort) { failed.append(.source) }
         if !holds(rule.destinations, question.destination, question.destinationPort) { failed.append(.destination) }
         let checksNames = question.transport == .tls || protocols.contains(.tlsPassthrough)

@@ -12,13 +12,15 @@ internal import Bytes
 /// 3. lists are in Kong's order; in each, routes are held against the question until one matches, or
 ///    until none can go before the best so far.
 ///
-/// A route stands in the lists of one kind of value alone: that which fewest other routes share.
+/// A route stands in the lists of one kind of value alone: that which fewest other routes share. One with
+/// an expression stands where a value leads that it cannot match without, or in the list of all questions.
 /// Nothing is allocated.
 public final class StreamTable: @unchecked Sendable {  // `pool` is written by init only.
     let rules: [StreamRule]
     let addresses: [AddressCondition]
     let names: [NamePattern]
     let pool: Buffer
+    let expressions: CompiledExpressions
     let seed: UInt64
     let tcp: StreamLane
     let tls: StreamLane
@@ -37,6 +39,7 @@ public final class StreamTable: @unchecked Sendable {  // `pool` is written by i
         addresses = builder.addresses
         names = builder.names
         pool = builder.pool
+        expressions = builder.expressions
         self.seed = seed
         tcp = builder.lane(.tcp)
         tls = builder.lane(.tls)
@@ -55,26 +58,41 @@ public final class StreamTable: @unchecked Sendable {  // `pool` is written by i
     /// With `isPassthrough`, the answer is the route that takes the bytes as they are. On a `tls`
     /// transport, -1 then also says that a route which ends TLS goes first: end it, and ask again
     /// without `isPassthrough`.
-    public func match(_ question: StreamQuestion) -> Int {
-        let rank = rank(question)
+    ///
+    /// - Parameter memory: the worker's, for expressions. Without it a look-up among routes with
+    ///   expressions makes its own.
+    public func match(_ question: StreamQuestion, memory: ExpressionMemory? = nil) -> Int {
+        let rank = rank(question, expressions.count > 0 ? memory ?? ExpressionMemory() : nil)
         return rank < 0 ? -1 : Int(rules[rank].route)
     }
 
     /// The place of the answer in the table's order; -1: none.
-    func rank(_ question: StreamQuestion) -> Int {
+    func rank(_ question: StreamQuestion, _ memory: ExpressionMemory?) -> Int {
         let none = UInt32.max
         var rank = none
+        var probe = StreamProbe(question: question, checksNames: false, memory: memory)
         switch question.transport {
-        case .udp: search(udp, question, checkingNames: false, &rank)
+        case .udp:
+            probe.setValues("udp")
+            search(udp, probe, &rank)
         case .tcp:
-            search(tcp, question, checkingNames: false, &rank)
-            if question.isPassthrough { search(passthrough, question, checkingNames: true, &rank) }
-        case .tls where question.isPassthrough:
-            search(passthrough, question, checkingNames: true, &rank)
+            probe.setValues("tcp")
+            search(tcp, probe, &rank)
+            guard question.isPassthrough else { break }
+            probe.checksNames = true
+            probe.setValues("tls")
+            search(passthrough, probe, &rank)
+        case .tls:
+            probe.checksNames = true
+            probe.setValues("tls")
+            guard question.isPassthrough else {
+                search(tls, probe, &rank)
+                break
+            }
+            search(passthrough, probe, &rank)
             let passed = rank
-            if passed != none { search(tls, question, checkingNames: true, &rank) }
+            if passed != none { search(tls, probe, &rank) }
             if rank != passed { rank = none }
-        case .tls: search(tls, question, checkingNames: true, &rank)
         }
         return rank == none ? -1 : Int(rank)
     }
@@ -82,15 +100,13 @@ public final class StreamTable: @unchecked Sendable {  // `pool` is written by i
     // MARK: Step 2
 
     /// Lowers `best` to the first rule of `lane` that matches, if there is one before it.
-    private func search(
-        _ lane: borrowing StreamLane, _ question: StreamQuestion, checkingNames: Bool, _ best: inout UInt32
-    ) {
+    private func search(_ lane: borrowing StreamLane, _ probe: StreamProbe, _ best: inout UInt32) {
         guard !lane.isEmpty else { return }
-        let probe = StreamProbe(question: question, checksNames: checkingNames)
+        let question = probe.question
         search(lane, lane.any, probe, &best)
         search(lane, .destination, question.destination, question.destinationPort, probe, &best)
         search(lane, .source, question.source, question.sourcePort, probe, &best)
-        guard checkingNames, lane.hasNames else { return }
+        guard probe.checksNames, lane.hasNames else { return }
         searchNames(lane, probe, &best)
     }
 
@@ -112,7 +128,7 @@ public final class StreamTable: @unchecked Sendable {  // `pool` is written by i
 
     /// The whole name, each `prefix.*` and each `*.suffix` that it falls under, hashed on the way.
     private func searchNames(_ lane: borrowing StreamLane, _ probe: StreamProbe, _ best: inout UInt32) {
-        let name = Self.trimmed(probe.question.serverName)
+        let name = HostName.trimmed(probe.question.serverName)
         guard !name.isEmpty else { return }
         var hash = NameHash(seed: seed)
         var at = 0
@@ -129,11 +145,6 @@ public final class StreamTable: @unchecked Sendable {  // `pool` is written by i
             hash.add(name[at])
             if name[at] == 0x2E { search(lane, StreamKey(.suffix, hash), probe, &best) }
         }
-    }
-
-    /// Without the dot that may end a full name.
-    static func trimmed(_ name: Bytes) -> Bytes {
-        name.count > 1 && name[name.count - 1] == 0x2E ? name.prefix(name.count - 1) : name
     }
 
     // MARK: Step 3
@@ -159,6 +170,10 @@ public final class StreamTable: @unchecked Sendable {  // `pool` is written by i
     }
 
     private func matches(_ rule: StreamRule, _ probe: StreamProbe) -> Bool {
+        if rule.program >= 0 {
+            guard let memory = probe.memory else { return false }
+            return expressions.holds(Int(rule.program), probe.values, memory)
+        }
         let question = probe.question
         return holds(rule.destinations, question.destination, question.destinationPort)
             && holds(rule.sources, question.source, question.sourcePort)
@@ -178,7 +193,7 @@ public final class StreamTable: @unchecked Sendable {  // `pool` is written by i
 
     func holds(_ conditions: Range32, _ serverName: Bytes) -> Bool {
         if conditions.count == 0 { return true }
-        let name = Self.trimmed(serverName)
+        let name = HostName.trimmed(serverName)
         for at in conditions.range {
             let pattern = names[at]
             let text = pool.bytes(at: Int(pattern.offset), count: Int(pattern.count))
@@ -206,6 +221,8 @@ struct StreamRule {
     var destinations = Range32()
     /// Into `StreamTable.names`; one must hold, where there is TLS.
     var names = Range32()
+    /// In the expressions: all that counts then, and the rest only says where the rule stands; -1: none.
+    var program: Int32 = -1
 }
 
 /// An entry of `sources` or `destinations`.
@@ -217,9 +234,30 @@ struct AddressCondition {
 }
 
 /// A question and what is to be looked at.
-private struct StreamProbe {
+struct StreamProbe {
     let question: StreamQuestion
-    let checksNames: Bool
+    var checksNames: Bool
+    /// Nil if there are no expressions.
+    let memory: ExpressionMemory?
+    private(set) var values = ExpressionValues(networkProtocol: .empty)
+
+    init(question: StreamQuestion, checksNames: Bool, memory: ExpressionMemory?) {
+        self.question = question
+        self.checksNames = checksNames
+        self.memory = memory
+    }
+
+    /// What expressions see. A client that no address is known of has 0.0.0.0.
+    mutating func setValues(_ networkProtocol: StaticString) {
+        guard let memory else { return }
+        let unknown = IPAddress(v4: 0)
+        values = ExpressionValues(
+            networkProtocol: Bytes(networkProtocol),
+            serverName: memory.lowerCased(name: HostName.trimmed(question.serverName)),
+            source: question.source == unknown ? nil : question.source, sourcePort: Int(question.sourcePort),
+            destination: question.destination == unknown ? nil : question.destination,
+            destinationPort: Int(question.destinationPort))
+    }
 }
 
 /// The routes of one protocol, by what tells them apart.

@@ -6,6 +6,7 @@ internal import Bytes
 struct StreamTableBuilder {
     let seed: UInt64
     let pool = Buffer(capacity: 4096)
+    let expressions = CompiledExpressions()
     var rules: [StreamRule] = []
     var addresses: [AddressCondition] = []
     var names: [NamePattern] = []
@@ -17,9 +18,13 @@ struct StreamTableBuilder {
             let route = routes[index]
             guard let number = UInt32(exactly: index) else { throw .tooLarge }
             var rule = StreamRule(route: number, protocols: UInt16(truncatingIfNeeded: route.protocols.rawValue))
-            rule.sources = try add(route.sources, index)
-            rule.destinations = try add(route.destinations, index)
-            rule.names = add(route.serverNames)
+            if route.expression.isEmpty {
+                rule.sources = try add(route.sources, index)
+                rule.destinations = try add(route.destinations, index)
+                rule.names = add(route.serverNames)
+            } else {
+                try addExpression(route, index, to: &rule)
+            }
             rules.append(rule)
         }
         guard addresses.count < Int(Int32.max), names.count < Int(Int32.max), pool.end < Int(UInt32.max) else {
@@ -45,19 +50,53 @@ struct StreamTableBuilder {
         let start = UInt32(truncatingIfNeeded: names.count)
         for name in serverNames {
             let (kind, text) = Self.pattern(name)
-            let offset = UInt32(truncatingIfNeeded: pool.end)
-            text.withBytes { pool.append($0) }
-            names.append(NamePattern(kind: kind, offset: offset, count: UInt32(truncatingIfNeeded: text.count)))
+            add(kind, text)
         }
         return Range32(start: start, count: UInt32(truncatingIfNeeded: serverNames.count))
     }
 
+    /// Compiles an expression. Protocols are no part of it: the lanes tell them apart.
+    private mutating func addExpression(
+        _ route: Route, _ index: Int, to rule: inout StreamRule
+    ) throws(RouteTableError) {
+        let hints: ExpressionHints
+        do throws(ExpressionError) {
+            let expression = try RouteExpression(parsing: route.expression, domain: .stream)
+            rule.program = Int32(truncatingIfNeeded: try expressions.add(expression, text: route.expression))
+            hints = ExpressionHints(expression.root)
+        } catch {
+            throw .expression(route: index, error)
+        }
+        rule.sources = add(hints.addresses(.source))
+        rule.destinations = add(hints.addresses(.destination))
+        let serverNames = hints.values[.serverName, default: []]
+        // Other parts of a name than whole labels are not looked up.
+        guard
+            serverNames.allSatisfy({ name in name.text.withBytes { RouteTableBuilder.isFoundByLabels(name.name, $0) } })
+        else { return }
+        let start = UInt32(truncatingIfNeeded: names.count)
+        for name in serverNames { add(name.name, name.text) }
+        rule.names = Range32(start: start, count: UInt32(truncatingIfNeeded: serverNames.count))
+    }
+
+    private mutating func add(_ conditions: [AddressCondition]) -> Range32 {
+        let start = UInt32(truncatingIfNeeded: addresses.count)
+        addresses += conditions
+        return Range32(start: start, count: UInt32(truncatingIfNeeded: conditions.count))
+    }
+
+    private mutating func add(_ kind: NameKind, _ text: [UInt8]) {
+        let offset = UInt32(truncatingIfNeeded: pool.end)
+        text.withBytes { pool.append($0) }
+        names.append(NamePattern(kind: kind, offset: offset, count: UInt32(truncatingIfNeeded: text.count)))
+    }
+
     /// `*.x` is anything that ends with `.x`, `x.*` anything that begins with `x.`.
     private static func pattern(_ name: String) -> (kind: NameKind, text: [UInt8]) {
-        let text = name.utf8.map { ASCII.lower($0) }
+        let text = HostName.canonical(name)
         if text.first == 0x2A { return (.suffix, Array(text.dropFirst())) }
         if text.last == 0x2A { return (.prefix, Array(text.dropLast())) }
-        return (.exact, text.count > 1 && text.last == 0x2E ? Array(text.dropLast()) : text)
+        return (.exact, text)
     }
 
     // MARK: Lanes
@@ -82,8 +121,9 @@ struct StreamTableBuilder {
             }
             for key in best { lists[key, default: []].append(UInt32(truncatingIfNeeded: rank)) }
         }
-        // Those without a condition match everything: the first of them is enough.
-        lane.any = Self.append(Array(any.prefix(1)), to: &lane)
+        // Those without a condition match everything: after the first of them none is asked.
+        let last = any.firstIndex { rules[Int($0)].program < 0 }
+        lane.any = Self.append(last.map { Array(any[...$0]) } ?? any, to: &lane)
         for (key, ranks) in lists { lane.lists[key] = Self.append(ranks, to: &lane) }
         for rank in members { note(rules[rank], checksNames, in: &lane) }
         return lane
