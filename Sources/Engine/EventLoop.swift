@@ -101,7 +101,7 @@ public final class EventLoop {
         return true
     }
 
-    /// Stops watching a level-triggered descriptor for a while, or changes what it is watched for.
+    /// Changes what a descriptor is watched for, or stops watching it for a while. Edge-triggered ones say so again.
     public func modify(_ handler: EventHandler, events: Readiness) {
         let descriptor = handler.descriptor
         guard descriptor >= 0 else { return }

@@ -27,6 +27,13 @@ public final class RelayEnd: EventHandler {
     /// The peer has shut down its sending direction.
     public private(set) var peerFinished = false
 
+    /// Events that told of bytes while nobody could take them.
+    private var vainEvents = 0
+    private var isPaused = false
+
+    /// So many in a row, and the kernel is asked not to tell: each costs a turn of the loop.
+    private static let vainEventsMax = 2
+
     public init(loop: EventLoop) { self.loop = loop }
 
     /// Starts watching `descriptor` for `owner`. False if the kernel refuses; the descriptor is the caller's then.
@@ -49,6 +56,25 @@ public final class RelayEnd: EventHandler {
 
     public override func timedOut() { owner?.timedOut(self) }
     public override func again() { owner?.again(self) }
+
+    // MARK: Pausing
+
+    /// There are bytes, and whoever should have them is full.
+    func cannotPassOn() {
+        guard mayRead, !isPaused else { return }
+        vainEvents += 1
+        guard vainEvents > Self.vainEventsMax else { return }
+        isPaused = true
+        loop.modify(self, events: [.writable, .readClosed, .edgeTriggered])
+    }
+
+    /// There is room again. An edge that was missed meanwhile comes with the change itself.
+    func canPassOn() {
+        vainEvents = 0
+        guard isPaused else { return }
+        isPaused = false
+        loop.modify(self, events: [.readable, .writable, .readClosed, .edgeTriggered])
+    }
 
     // MARK: Reading
 
