@@ -253,7 +253,7 @@ struct StreamProbe {
         let unknown = IPAddress(v4: 0)
         values = ExpressionValues(
             networkProtocol: Bytes(networkProtocol),
-            serverName: memory.lowerCased(name: StreamTable.trimmed(question.serverName)),
+            serverName: memory.lowerCased(name: HostName.trimmed(question.serverName)),
             source: question.source == unknown ? nil : question.source, sourcePort: Int(question.sourcePort),
             destination: question.destination == unknown ? nil : question.destination,
             destinationPort: Int(question.destinationPort))
