@@ -261,3 +261,7 @@ for difference in differences where only == nil || difference.name.contains(only
         padded(difference.name, 22), cells.map { padded($0, 8) }.joined(separator: " "),
         padded("\(Int(build))", 8), padded("\(Int(growth))", 6))
 }
+if only == nil || only == "streams" {
+    print("streams, ns per look-up")
+    do { try measureStreams(sizes) } catch { print("\(error)") }
+}

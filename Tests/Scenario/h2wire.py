@@ -1,5 +1,6 @@
 """Clients and origins that speak HTTP/2. The `h2` package judges every frame that the gateway sends them."""
 
+import collections
 import select
 import socket
 import ssl
@@ -60,7 +61,22 @@ def receive(sock):
 
 
 class Connection(h2.connection.H2Connection):
-    """Frames may come after a GOAWAY, which the package takes for the end (RFC 9113 section 6.8)."""
+    """Frames may come after a GOAWAY, which the package takes for the end (RFC 9113 section 6.8).
+
+    A limit of streams holds from its acknowledgement on, not before.
+    """
+
+    limit = None
+
+    def initiate_connection(self):
+        super().initiate_connection()
+        if self.limit:
+            self.local_settings._settings[CODES.MAX_CONCURRENT_STREAMS] = collections.deque([1 << 30])
+
+    def _local_settings_acked(self):
+        if self.limit:
+            self.local_settings._settings[CODES.MAX_CONCURRENT_STREAMS] = collections.deque([self.limit])
+        return super()._local_settings_acked()
 
     def _receive_goaway_frame(self, frame):
         event = h2.events.ConnectionTerminated()
@@ -69,12 +85,15 @@ class Connection(h2.connection.H2Connection):
         return [], [event]
 
 
-def machine(client, settings, checked=True):
+def machine(client, settings, checked=True, limit=None):
     """The package's state machine. Unchecked, it sends what no peer should."""
+    if limit:
+        settings = {**settings, CODES.MAX_CONCURRENT_STREAMS: limit}
     config = h2.config.H2Configuration(
         client_side=client, header_encoding="latin-1", validate_outbound_headers=checked, normalize_outbound_headers=checked)
     made = Connection(config)
     made.local_settings = h2.settings.Settings(client=client, initial_values={**dict(made.local_settings), **settings})
+    made.limit = limit
     made.max_inbound_frame_size = made.local_settings.max_frame_size
     return made
 
@@ -404,7 +423,7 @@ class Link:
     def __init__(self, origin, sock, number):
         self.origin, self.socket, self.number = origin, sock, number
         self.changed = threading.Condition(threading.RLock())
-        self.machine = machine(False, origin.settings, origin.checked)
+        self.machine = machine(False, origin.settings, origin.checked, origin.limit)
         self.works, self.closed, self.most, self.last, self.told = {}, False, 0, None, origin.limit is None
         self.goaways = []
 
@@ -413,8 +432,6 @@ class Link:
             self.machine.initiate_connection()
             if self.origin.window:
                 self.machine.increment_flow_control_window(self.origin.window)
-            if self.origin.limit:
-                self.machine.update_settings({CODES.MAX_CONCURRENT_STREAMS: self.origin.limit})
             self.flush()
         try:
             while data := self._read():
@@ -462,6 +479,11 @@ class Link:
             pass
         self.flush()
 
+    def live(self) -> int:
+        """Requests that were taken and not ended."""
+        streams = (self.machine.streams.get(number) for number in self.works)
+        return sum(stream is not None and stream.open for stream in streams)
+
     def go_away(self, last=None, code=NO_ERROR):
         """Says GOAWAY without ending anything; later streams are not looked at."""
         with self.changed:
@@ -474,7 +496,7 @@ class Link:
             case h2.events.RequestReceived():
                 if self.last is not None and event.stream_id > self.last:
                     return
-                if not self.told and self.machine.open_inbound_streams > self.origin.limit:
+                if not self.told and self.live() >= self.origin.limit:
                     # The peer could not know yet. Once it does, the package calls it a fault.
                     self.origin.refused += 1
                     self.machine.reset_stream(event.stream_id, REFUSED_STREAM)
@@ -492,7 +514,7 @@ class Link:
             case h2.events.TrailersReceived():
                 work.trailers = list(event.headers)
             case h2.events.SettingsAcknowledged():
-                self.told = self.told or CODES.MAX_CONCURRENT_STREAMS in event.changed_settings
+                self.told = True
             case h2.events.StreamEnded():
                 if work:
                     work.ended = True

@@ -188,5 +188,8 @@ class Echo:
                 await connection.send(message)
 
     def close(self):
-        self.loop.loop.call_soon_threadsafe(self.server.close)
+        async def end():
+            self.server.close()
+            await asyncio.wait([asyncio.ensure_future(self.server.wait_closed())], timeout=1)
+        self.loop.run(end())
         self.loop.stop()

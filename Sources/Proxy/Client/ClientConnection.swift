@@ -232,7 +232,8 @@ final class ClientConnection: ClientTransport {
     }
 
     func giveInput() {
-        for buffer in [input, overflow] { if let buffer { worker.buffers.give(buffer) } }
+        if let input { worker.buffers.give(input) }
+        if let overflow { worker.buffers.give(overflow) }
         input = nil
         overflow = nil
     }

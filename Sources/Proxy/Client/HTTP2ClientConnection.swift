@@ -181,7 +181,7 @@ final class HTTP2ClientConnection: ClientTransport, HTTP2Owner {
         guard !link.isClosed else { return }
         headBytes -= stream.headBytes
         stream.prepare()
-        if link.spare.count < 32 { link.spare.append(stream) }
+        if link.spare.count < HTTP2Link.spareMax { link.spare.append(stream) }
         loop.callAtEnd(self)
     }
 

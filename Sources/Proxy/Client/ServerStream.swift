@@ -7,7 +7,7 @@ import Snapshot
 
 /// One request of an HTTP/2 client.
 final class ServerStream: CarriedStream, ClientSide {
-    private unowned let connection: HTTP2ClientConnection
+    private let connection: HTTP2ClientConnection
     private var exchange: Exchange?
     private var tunnel: Tunnel?
     private var headStart = 0

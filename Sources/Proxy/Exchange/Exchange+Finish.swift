@@ -75,7 +75,8 @@ extension Exchange {
         let linger = !requestBodyDone || isLocalReply
         stage = .idle
         dropReplay()
-        for buffer in [requestBody, responseBody] { if let buffer { worker.buffers.give(buffer) } }
+        if let requestBody { worker.buffers.give(requestBody) }
+        if let responseBody { worker.buffers.give(responseBody) }
         requestBody = nil
         responseBody = nil
         worker.giveExchange(self)

@@ -6,7 +6,8 @@ import HTTP
 
 /// A stream with what came and was not taken, and what is to go and has no room.
 class CarriedStream: HTTP2Stream {
-    unowned let link: HTTP2Link
+    /// A stream and its link hold each other while the connection lives; `HTTP2Link.close` ends that.
+    final let link: HTTP2Link
     final let worker: Worker
     /// In the link's list of those that wait.
     final var isWaiting = false
@@ -38,7 +39,9 @@ class CarriedStream: HTTP2Stream {
         super.prepare()
         arrived = .empty
         outEnds = false
-        for buffer in [inbox, outbox, outTrailers] { if let buffer { worker.buffers.give(buffer) } }
+        if let inbox { worker.buffers.give(inbox) }
+        if let outbox { worker.buffers.give(outbox) }
+        if let outTrailers { worker.buffers.give(outTrailers) }
         inbox = nil
         outbox = nil
         outTrailers = nil

@@ -30,6 +30,9 @@ final class HTTP2Link {
     static let outputMax = 64 * 1024
     /// Bytes that are sent at once rather than at the end of the turn.
     private static let outputEager = 32 * 1024
+    /// Streams that are kept for reuse: as many as are usually open, and few where none is.
+    static let spareMax = 128
+    private static let spareAtRest = 4
     /// Reads of one connection before others get their turn.
     private static let readsPerTurn = 4
 
@@ -132,7 +135,7 @@ final class HTTP2Link {
 
     /// No stream is open: what many of them needed goes.
     func rested() {
-        if spare.count > 1 { spare.removeLast(spare.count - 1) }
+        if spare.count > Self.spareAtRest { spare.removeLast(spare.count - Self.spareAtRest) }
         if out.isEmpty { out.shrink(to: 512) }
     }
 

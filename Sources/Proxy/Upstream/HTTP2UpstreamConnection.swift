@@ -250,7 +250,7 @@ final class HTTP2UpstreamConnection: StreamConnection, HTTP2Owner {
         guard !link.isClosed else { return }
         if let index = early.firstIndex(where: { $0 === stream }) { early.remove(at: index) }
         stream.prepare()
-        if link.spare.count < 32 { link.spare.append(stream) }
+        if link.spare.count < HTTP2Link.spareMax { link.spare.append(stream) }
         if phase == .active { loop.callAtEnd(self) }
     }
 

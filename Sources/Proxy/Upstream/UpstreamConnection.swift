@@ -169,7 +169,8 @@ final class UpstreamConnection: StreamConnection {
     }
 
     private func giveBuffers() {
-        for buffer in [input, overflow] { if let buffer { worker.buffers.give(buffer) } }
+        if let input { worker.buffers.give(input) }
+        if let overflow { worker.buffers.give(overflow) }
         input = nil
         overflow = nil
     }
