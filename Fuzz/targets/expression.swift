@@ -23,7 +23,7 @@ public func fuzz(_ data: UnsafePointer<UInt8>, _ size: Int) -> CInt {
         let target = input.dropFirst(split + 1)
         let domain: RouteExpression.Domain = seed & 1 == 0 ? .http : .stream
         let expression: RouteExpression
-        do {
+        do throws(ExpressionError) {
             expression = try RouteExpression(parsing: text, domain: domain)
         } catch {
             require(

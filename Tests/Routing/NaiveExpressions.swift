@@ -51,9 +51,14 @@ struct NaiveExpressions {
     private var hostAndPort: (host: String, port: Int?) {
         let parts = request.host.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         if parts.count == 2, !parts[1].isEmpty, parts[1].allSatisfy(\.isNumber), let port = Int(parts[1]) {
-            return (parts[0].lowercased(), port)
+            return (rootless(parts[0].lowercased()), port)
         }
-        return (request.host.lowercased(), nil)
+        return (rootless(request.host.lowercased()), nil)
+    }
+
+    /// A name without the final dot that stands for the root.
+    private func rootless(_ name: String) -> String {
+        name.hasSuffix(".") && name != "." ? String(name.dropLast()) : name
     }
 
     private var port: Int { hostAndPort.port ?? request.port }
@@ -72,7 +77,8 @@ struct NaiveExpressions {
     private func texts(_ field: ExpressionField) -> [String] {
         switch field {
         case .networkProtocol: [request.isTLS ? "https" : "http"]
-        case .serverName: request.isTLS && !request.serverName.isEmpty ? [request.serverName.lowercased()] : []
+        case .serverName:
+            request.isTLS && !request.serverName.isEmpty ? [rootless(request.serverName.lowercased())] : []
         case .method: [request.method]
         case .host: hostAndPort.host.isEmpty ? [] : [hostAndPort.host]
         case .path: [path]
@@ -122,6 +128,7 @@ struct NaiveExpressions {
         if predicate.isLowered { value = value.lowercased() }
         let foldsCase = predicate.field == .host || predicate.field == .serverName
         if foldsCase, predicate.comparison != .regex { literal = literal.lowercased() }
+        if foldsCase, [.equal, .notEqual, .suffix].contains(predicate.comparison) { literal = rootless(literal) }
         let result =
             switch predicate.comparison {
             case .equal: value == literal
@@ -254,13 +261,13 @@ enum RandomExpressions {
         }
         switch random.next() % 16 {
         case 0: return text(.method, ["GET", "POST", "get"], &random)
-        case 1, 2: return text(.host, hosts + [".example", "a.", "example", "x."], &random)
+        case 1, 2: return text(.host, hosts + [".example", "a.", "example", "x.", "b.example.", ".Example."], &random)
         case 3, 4, 5, 6: return text(.path, paths, &random)
         case 7: return text(.segment(Int(random.next() % 3)), ["a", "b", "bc", "1", "A", ""], &random)
         case 8: return text(.segments(0, 1), ["a/b", "a", "a/1"], &random)
         case 9: return text(.header(random.one(["x_kind", "x_other"])), values, &random)
         case 10: return text(.query(random.one(["q", "p"])), values, &random)
-        case 11: return text(.serverName, hosts + [".example", "a."], &random)
+        case 11: return text(.serverName, hosts + [".example", "a.", "b.example."], &random)
         case 12: return text(.networkProtocol, ["http", "https"], &random)
         case 13:
             let field = random.one([ExpressionField.destinationPort, .sourcePort, .segmentCount])
@@ -278,7 +285,7 @@ enum RandomExpressions {
     }
 
     static func request(_ random: inout SeededRandom) -> ExpressionRequest {
-        let host = random.one(hosts + ["-", "a.example:80", "b.example:8000"])
+        let host = random.one(hosts + ["-", "a.example:80", "b.example:8000", "a.example.", "B.example.:80", "."])
         var target = random.one(paths + ["/a/", "//a/b", "/a/./b", "/z", "/a/b/c/d/"])
         if random.chance(40) {
             target +=
@@ -291,7 +298,7 @@ enum RandomExpressions {
         for name in ["X-Kind", "x_kind", "X-Other", "Else"] where random.chance(40) {
             words.append("\(name):\(random.one(values))")
         }
-        if random.chance(40) { words.append(random.chance(70) ? "sni=\(random.one(hosts))" : "tls") }
+        if random.chance(40) { words.append(random.chance(70) ? "sni=\(random.one(hosts + ["b.example."]))" : "tls") }
         if random.chance(70) { words.append("src=\(random.one(addresses))" + (random.chance(50) ? ",4000" : "")) }
         if random.chance(70) { words.append("dst=\(random.one(addresses))") }
         if random.chance(50) { words.append("port=\(random.one([80, 8000]))") }

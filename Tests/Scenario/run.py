@@ -17,7 +17,8 @@ import unittest
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 TOPICS = ["http1", "limits", "tls", "balance", "dns", "outside", "match", "chaos", "programs", "reload", "edges",
-          "websocket", "http2", "h2flow", "grpc_calls", "stream", "expressions"]
+          "websocket", "http2", "h2flow", "grpc_calls", "stream",
+          "expressions"]
 
 
 class Outcome(unittest.TestResult):
