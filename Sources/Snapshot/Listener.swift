@@ -169,7 +169,7 @@ public struct Settings: WireMessage, Sendable {
     /// Requests per client connection; 0: unlimited.
     public var keepAliveRequests = 10_000
     /// Idle upstream connections kept for each worker and endpoint.
-    public var upstreamKeepAlive = 512
+    public var upstreamKeepAlive = 2048
     public var upstreamIdleTimeout = 60_000
     public var upstreamKeepAliveRequests = 10_000
     /// Open client connections for each worker; the next is refused.

@@ -10,6 +10,7 @@ import unittest
 
 from certs import Authority
 from gateway import SEAWAY, Gateway, eventually, kong
+from peers import TCPServer, UDPServer, client, datagrams, ending, line, named
 from wire import Client, Origin, ask
 
 FLAGS = ("--router", "expressions")
@@ -168,6 +169,76 @@ class Expressions(unittest.TestCase):
         eventually("the log", lambda: log.exists() and log.read_text().count("\n") >= len(asked) + 1)
         names = [json.loads(line).get("route", {}).get("name") for line in log.read_text().splitlines()]
         self.assertEqual(names, [f"r{n}" for n in asked] + [None])
+
+
+class Streams(unittest.TestCase):
+    """Expressions of tcp, tls, tls_passthrough and udp routes."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.authority = Authority()
+        cls.addClassCleanup(cls.authority.close)
+        cls.pair = cls.authority.issue("a.example")
+        cls.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        cls.context.load_cert_chain(*map(str, cls.pair))
+
+    def server(self, name, **more) -> TCPServer:
+        server = TCPServer(named(name), **more)
+        self.addCleanup(server.close)
+        return server
+
+    def service(self, name, server, expression, protocols, priority=0) -> dict:
+        protocol = protocols[0] if protocols[0] in ("udp", "tls_passthrough") else "tcp"
+        return {"name": name, "protocol": protocol, "host": "127.0.0.1", "port": server.port,
+                "routes": [route(name, expression, priority, protocols=protocols)]}
+
+    def gateway(self, services, *streams) -> Gateway:
+        certificate, key = self.pair
+        certificates = [{"cert": certificate.read_text(), "key": key.read_text(), "snis": [{"name": "*"}]}]
+        arguments = [word for stream in streams for word in ("--stream", stream)]
+        gateway = Gateway(kong(services, certificates=certificates), *FLAGS, *arguments)
+        self.addCleanup(gateway.stop)
+        return gateway
+
+    def test_sources_and_destinations(self):
+        near, other, rest = (self.server(n) for n in ("near", "other", "rest"))
+        config = [
+            self.service("near", near, "net.src.ip == 127.0.0.3 && net.src.port > 0", ["tcp"], 2),
+            self.service("other", other, "net.dst.port == 1", ["tcp"], 1),
+            self.service("rest", rest, 'net.protocol == "tcp" && !(net.src.ip in 127.0.0.64/26)', ["tcp"])]
+        gateway = self.gateway(config, "127.0.0.1:0", "127.0.0.1:0")
+        first, second = gateway.stream_ports
+        config[1]["routes"][0]["expression"] = f"net.dst.port == {second} && net.dst.ip == 127.0.0.1"
+        gateway.reload(kong(config))
+        for port, source, name in ((first, "127.0.0.3", b"near\n"), (second, "127.0.0.3", b"near\n"),
+                                   (second, "127.0.0.4", b"other\n"), (first, "127.0.0.4", b"rest\n")):
+            with client(port, source) as sock:
+                self.assertEqual(line(sock), name, (port, source))
+        with client(first, "127.0.0.77") as sock:
+            self.assertIn(ending(sock), ("end", "reset"))
+
+    def test_server_names(self):
+        ended, passed = self.server("ended"), self.server("passed", context=self.context)
+        gateway = self.gateway([
+            self.service("ended", ended, 'tls.sni == "A.example" && net.protocol == "tls"', ["tls"]),
+            self.service("passed", passed, 'tls.sni ^= "pass"', ["tls_passthrough"], 1)], "127.0.0.1:0,tls")
+        trusting = ssl.create_default_context(cafile=str(self.authority.certificate))
+        trusting.check_hostname = False
+        for name, want in (("a.example", b"ended\n"), ("pass.example", b"passed\n")):
+            with trusting.wrap_socket(client(gateway.stream_ports[0]), server_hostname=name) as sock:
+                self.assertEqual(line(sock), want)
+
+    def test_datagrams(self):
+        servers = [UDPServer(name) for name in ("one", "two")]
+        for server in servers:
+            self.addCleanup(server.close)
+        gateway = self.gateway([
+            self.service("one", servers[0], "net.src.ip == 127.0.0.3", ["udp"], 1),
+            self.service("two", servers[1], 'net.protocol == "udp"', ["udp"])], "127.0.0.1:0,udp")
+        for source, want in (("127.0.0.3", b"one"), ("127.0.0.4", b"two")):
+            with datagrams(source) as sock:
+                sock.sendto(b"x", ("127.0.0.1", gateway.stream_ports[0]))
+                self.assertIn(want, sock.recv(100))
 
 
 HOSTS = ["a.example", "b.example", "x.a.example", "A.Example:8123"]

@@ -94,7 +94,10 @@ final class ClientConnection: ClientTransport {
         advance()
     }
 
-    override func again() { advance() }
+    override func again() {
+        // What it was called again for may be in the buffer already.
+        if case .exchange = phase { exchange?.clientReadable() } else { advance() }
+    }
 
     private func advance() {
         switch phase {

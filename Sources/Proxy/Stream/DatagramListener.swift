@@ -79,7 +79,7 @@ final class DatagramListener: EventHandler {
             transport: .udp, source: peer.client.address, sourcePort: peer.client.port,
             destination: peer.local ?? ip ?? peer.client.address,
             destinationPort: UInt16(truncatingIfNeeded: port))
-        let route = running.streams.match(question)
+        let route = running.streams.match(question, memory: plane.expressions)
         guard route >= 0, let target = StreamTarget(route, of: running, on: worker) else {
             worker.metrics.refuse(.noRoute)
             return nil

@@ -13,6 +13,8 @@ final class StreamPlane {
     let memory: RelayMemory
     /// For one look at a client's first bytes.
     let hello = ClientHelloReader()
+    /// For one look-up among routes.
+    let expressions = ExpressionMemory()
     /// For one call's datagrams; made with the first UDP listener.
     private(set) lazy var batch = DatagramBatch()
     private var acceptors: [Acceptor] = []

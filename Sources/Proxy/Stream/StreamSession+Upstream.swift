@@ -12,7 +12,7 @@ extension StreamSession {
         guard let running else { return }
         let transport: StreamTransport = self.transport == .tls ? .tls : .tcp
         let name = transport == .tls ? serverName : []
-        take(name.withBytes { running.streams.match(question(transport, name: $0)) })
+        take(name.withBytes { running.streams.match(question(transport, name: $0), memory: plane.expressions) })
     }
 
     /// Goes where `route` leads; -1: nowhere.

@@ -162,7 +162,7 @@ final class StreamSession: RelayOwner {
     /// Nothing was read that a tcp route would not do without.
     private var isSilent: Bool {
         guard listener.tls == nil, let running, !client.mayRead else { return false }
-        return running.streams.match(question(.tcp, name: .empty)) >= 0
+        return running.streams.match(question(.tcp, name: .empty), memory: plane.expressions) >= 0
     }
 
     private func readHello() {
@@ -194,7 +194,8 @@ final class StreamSession: RelayOwner {
         guard let running else { return }
         let name = plane.hello.serverName.readable
         serverName = name.array
-        let route = running.streams.match(question(listener.tls == nil ? .tcp : .tls, name: name, isPassthrough: true))
+        let question = question(listener.tls == nil ? .tcp : .tls, name: name, isPassthrough: true)
+        let route = running.streams.match(question, memory: plane.expressions)
         if let tls = listener.tls, route < 0 { return beginTLS(tls) }
         if route >= 0, running.snapshot.routes[route].protocols.contains(.tlsPassthrough) { transport = .passthrough }
         take(route)

@@ -60,9 +60,11 @@ struct GatewayCheck: ParsableCommand {
             let isStream = !route.protocols.isDisjoint(with: .anyStream)
             let what = isStream ? "every connection" : "every request"
             let remedy =
-                isStream
-                ? "another source, destination or server name"
-                : "a longer path, another matcher or a higher regex_priority"
+                !route.expression.isEmpty
+                ? "another expression or a higher priority"
+                : isStream
+                    ? "another source, destination or server name"
+                    : "a longer path, another matcher or a higher regex_priority"
             let name = { (route: Route) in route.name.isEmpty ? "\(route.id)" : route.name }
             return Diagnostic(
                 .warning, code: "K090", file: file, line: route.line, entity: "route \"\(name(route))\"",
