@@ -3,10 +3,9 @@
 import Bytes
 import HTTP
 
-private let reader = ClientHelloReader()
-
 @c(LLVMFuzzerTestOneInput)
 public func fuzz(_ data: UnsafePointer<UInt8>, _ size: Int) -> CInt {
+    let reader = ClientHelloReader()
     unsafe pieces(data, size) { input, seed in
         let whole = reader.read(input)
         if whole == .complete {

@@ -66,6 +66,17 @@ public struct SystemError: Error, Equatable, CustomStringConvertible {
         self.operation = operation
     }
 
+    /// What the last system call of this thread said.
+    public static func last(_ operation: String) -> SystemError { SystemError(operation) }
+
+    /// This machine has no descriptor, port or memory left; the other side has no part in it.
+    public var isShortage: Bool {
+        switch code {
+        case EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL: true
+        default: false
+        }
+    }
+
     public var description: String { "\(operation): \(unsafe String(cString: strerror(code)))" }
 }
 

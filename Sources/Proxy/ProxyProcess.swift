@@ -68,6 +68,8 @@ public final class ProxyProcess: ControlOwner {
 
     /// Serves until drained. Returns the exit code.
     public func run() -> Int32 {
+        // Shells give a thousand: less than one worker's connections.
+        _ = sys_raise_descriptor_limit()
         directory.publish = { [unowned self] update in self.tell(.endpoints(update)) }
         reports.attach(to: loop) { [unowned self] report in self.take(report) }
         watchSignals()

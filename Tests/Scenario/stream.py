@@ -896,6 +896,25 @@ class UDP(Case):
         self.refused(gateway, "no_route")
         self.assertNothingIsLeft(gateway)
 
+    def test_many_clients_leave_descriptors_for_others(self):
+        server, other = self.upstream(), self.server()
+        services = [self.service(server.port), tcp("echo", other.port)]
+        gateway = self.gateway(
+            services, streams=("127.0.0.1:0,udp", "127.0.0.1:0"), prefix=("prlimit", "--nofile=256:256"))
+        socks = [datagrams(seconds=0.4) for _ in range(30)]
+        answered = 0
+        for sock in socks:
+            try:
+                self.ask(sock, gateway.stream_ports[0])
+                answered += 1
+            except TimeoutError:
+                pass
+        self.assertEqual(answered, 256 // 16)
+        self.assertEqual(self.refusals(gateway, "too_many_sessions"), 30 - 256 // 16)
+        with client(gateway.stream_ports[1]) as sock:
+            sock.sendall(b"x")
+            exactly(sock, 1)
+
     def test_an_upgrade_keeps_clients_served(self):
         server = self.upstream()
         gateway = self.gateway([self.service(server.port)], "--drain-timeout", "2s", streams=("127.0.0.1:0,udp",))

@@ -276,6 +276,16 @@ int sys_send_datagrams(int fd, uintptr_t slots, size_t stride, uintptr_t facts, 
 /// Has `sys_recv_datagrams` tell the local address of each datagram.
 int sys_tell_local_address(int fd, int isIPv6);
 
+/// Lets this process open as many descriptors as it may ask for; how many that are, or -1.
+static inline int64_t sys_raise_descriptor_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return -1;
+    rlim_t before = limit.rlim_cur;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0) limit.rlim_cur = before;
+    return limit.rlim_cur > INT32_MAX ? INT32_MAX : (int64_t)limit.rlim_cur;
+}
+
 static inline int sys_duplicate(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, 0); }
 
 /// Two ranges in one write; the second may be empty.

@@ -26,10 +26,6 @@ final class DatagramListener: EventHandler {
 
     /// Reads of one listener before others get their turn.
     private static let readsPerTurn = 8
-    /// Sessions of a worker; datagrams of further clients are dropped. Whoever forges addresses must not
-    /// take the descriptors that others need.
-    static let sessionsMax = 10_000
-
     /// Nil, with the descriptor closed, if the kernel refuses to watch it.
     init?(_ plane: StreamPlane, _ socket: WorkerSocket) {
         self.plane = plane
@@ -74,7 +70,7 @@ final class DatagramListener: EventHandler {
 
     private func open(_ peer: DatagramPeer) -> DatagramSession? {
         let worker = plane.worker
-        guard plane.datagramSessions < Self.sessionsMax else {
+        guard plane.datagramSessions < plane.datagramSessionsMax else {
             worker.metrics.refuse(.tooManySessions)
             return nil
         }

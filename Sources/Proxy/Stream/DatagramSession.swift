@@ -43,11 +43,14 @@ final class DatagramSession: EventHandler {
     /// Finds an endpoint. False if there is none; the session is over then.
     func start() -> Bool {
         while let pick = attempts.next(target, client: peer.client.address, on: worker) {
-            if connect(SocketAddress(pick.address, port: pick.port)) {
+            do throws(SystemError) {
+                try connect(SocketAddress(pick.address, port: pick.port))
                 touch()
                 return true
+            } catch {
+                let event = error.isShortage ? HealthEvent.none : .connectionFailed
+                guard attempts.failed(target, event, now: loop.nowNanoseconds), !error.isShortage else { break }
             }
-            guard attempts.failed(target, .connectionFailed, now: loop.nowNanoseconds) else { break }
         }
         worker.metrics.count(.upstreamFailures)
         worker.metrics.refuse(.upstreamFailed)
@@ -55,11 +58,13 @@ final class DatagramSession: EventHandler {
         return false
     }
 
-    private func connect(_ address: SocketAddress) -> Bool {
-        guard let descriptor = try? Socket.connectDatagram(address) else { return false }
-        if loop.add(self, descriptor: descriptor, events: .readable) { return true }
-        Socket.close(descriptor)
-        return false
+    private func connect(_ address: SocketAddress) throws(SystemError) {
+        let descriptor = try Socket.connectDatagram(address)
+        guard loop.add(self, descriptor: descriptor, events: .readable) else {
+            let error = SystemError.last("epoll_ctl")
+            Socket.close(descriptor)
+            throw error
+        }
     }
 
     private func touch() {

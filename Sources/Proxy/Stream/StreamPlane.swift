@@ -1,6 +1,7 @@
 // The stream side of one worker: its listeners, its sessions, and what they share.
 
 import Bytes
+import CSystem
 import Engine
 import HTTP
 import Snapshot
@@ -21,9 +22,17 @@ final class StreamPlane {
     private var datagramListeners: [DatagramListener] = []
     /// Client sessions of datagrams, over all listeners.
     var datagramSessions = 0
+    /// Datagrams of further clients are dropped: whoever forges addresses must not take the descriptors that
+    /// others need.
+    let datagramSessionsMax: Int
+
+    /// At most, and this part of the process's descriptors at most, for each worker.
+    private static let datagramSessionsMost = 10_000
+    private static let descriptorShare = 16
 
     init(worker: Worker) {
         self.worker = worker
+        datagramSessionsMax = min(Self.datagramSessionsMost, Int(sys_raise_descriptor_limit()) / Self.descriptorShare)
         memory = RelayMemory(scratch: worker.scratch, buffers: worker.buffers, pipes: PipePool())
     }
 

@@ -32,24 +32,28 @@ extension StreamSession {
     private func attempt() {
         guard let target else { return }
         while let pick = attempts.next(target, client: ends.source, on: worker) {
-            if connect(SocketAddress(pick.address, port: pick.port), target) { return }
-            guard attempts.failed(target, .connectionFailed, now: loop.nowNanoseconds) else { break }
+            do throws(SystemError) {
+                return try connect(SocketAddress(pick.address, port: pick.port), target)
+            } catch {
+                let event = error.isShortage ? HealthEvent.none : .connectionFailed
+                guard attempts.failed(target, event, now: loop.nowNanoseconds), !error.isShortage else { break }
+            }
         }
         worker.metrics.count(.upstreamFailures)
         refuse(.upstreamFailed)
     }
 
-    private func connect(_ address: SocketAddress, _ target: StreamTarget) -> Bool {
-        guard let descriptor = try? Socket.connect(address) else { return false }
+    private func connect(_ address: SocketAddress, _ target: StreamTarget) throws(SystemError) {
+        let descriptor = try Socket.connect(address)
         let end = RelayEnd(loop: loop)
         guard end.attach(descriptor, owner: self) else {
+            let error = SystemError.last("epoll_ctl")
             Socket.close(descriptor)
-            return false
+            throw error
         }
         upstream = end
         phase = .connecting
         loop.setDeadline(end, loop.now + target.connectTimeout)
-        return true
     }
 
     func attemptFailed(_ event: HealthEvent) {
