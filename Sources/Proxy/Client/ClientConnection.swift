@@ -136,7 +136,8 @@ final class ClientConnection: ClientTransport {
         guard pendingOutput < Self.pipelinedOutputMax else { return }
         while true {
             if let input, !input.isEmpty {
-                if requests == 0, case .idle = phase, let verdict = speaksHTTP2(input) {
+                // Over TLS, ALPN has decided.
+                if requests == 0, !isTLS, case .idle = phase, let verdict = speaksHTTP2(input) {
                     if verdict { return }
                 } else if parseHead(input) {
                     return

@@ -12,8 +12,9 @@ extension Exchange {
     var allowsTrailers: Bool { request.acceptsTrailers || isGRPC }
 
     /// Answers with a status of gRPC.
-    func answerGRPC(_ status: Int, _ message: StaticString) {
-        setReply(200)
+    /// - Parameter http: the HTTP status that log and metrics show for it; what is sent is 200.
+    func answerGRPC(_ status: Int, http: Int = 200, _ message: StaticString) {
+        setReply(http)
         replyHeaders.set(.contentType, Bytes(ErrorFormat.grpc.contentType))
         ErrorBody.setGRPC(status, Bytes(message), self)
         sendReply()
@@ -42,7 +43,7 @@ extension Exchange {
         isTimed = false
         guard stage == .responding else {
             dropUpstream()
-            return answerGRPC(4, "Deadline exceeded")
+            return answerGRPC(4, http: 504, "Deadline exceeded")
         }
         guard let client, !isLocalReply else { return }
         responseTrailers.reset(source: nil)

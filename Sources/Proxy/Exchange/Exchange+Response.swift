@@ -35,7 +35,12 @@ extension Exchange {
             switch upstream.readHead(self) {
             case .wait: return
             case .interim: guard interim(upstream) else { return }
-            case .final: return headReceived(upstream)
+            case .final:
+                // Over HTTP/2 a 2xx is the agreement (RFC 8441 section 5): one without a switch would be taken for it.
+                if request.wantsWebSocket, request.httpVersion == 2, response.status < 300 {
+                    return failUpstream(.malformed(.unexpectedUpgrade))
+                }
+                return headReceived(upstream)
             case .switched: return switched(upstream)
             case .failed(let failure): return failUpstream(failure)
             }

@@ -170,7 +170,11 @@ struct RequestOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Path and query, as a client sends them.", valueName: "path"))
     var path: String?
 
-    @Option(help: "http, https, grpc or grpcs; for a connection tcp or tls, for datagrams udp.")
+    @Option(
+        help: """
+            http, https, grpc or grpcs (with gRPC's content type, unless another is given); for a connection tcp or \
+            tls, for datagrams udp.
+            """)
     var scheme = "http"
 
     @Option(help: ArgumentHelp("The TLS server name.", valueName: "name"))
@@ -216,6 +220,7 @@ struct RequestOptions: ParsableArguments {
             let end = value.lastIndex { $0 != " " && $0 != "\t" }.map { value.index(after: $0) } ?? value.startIndex
             question.headers.append((String(header[..<colon]), String(value[..<end])))
         }
+        question.completeCall()
         return question
     }
 }

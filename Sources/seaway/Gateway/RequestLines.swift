@@ -22,6 +22,33 @@ struct RequestLine: Decodable {
     var src: String?
     var dst: String?
 
+    private enum CodingKeys: String, CodingKey, CaseIterable { case method, host, path, scheme, sni, headers, src, dst }
+
+    /// Any key: to find those that mean nothing.
+    private struct Key: CodingKey {
+        var stringValue: String
+        var intValue: Int? { nil }
+        init?(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
+    }
+
+    init(from decoder: any Decoder) throws {
+        let known = CodingKeys.allCases.map(\.rawValue)
+        for key in try decoder.container(keyedBy: Key.self).allKeys where !known.contains(key.stringValue) {
+            throw RequestLineError(
+                message: "\(key.stringValue): unknown field; there are \(known.joined(separator: ", "))")
+        }
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        method = try fields.decodeIfPresent(String.self, forKey: .method)
+        host = try fields.decodeIfPresent(String.self, forKey: .host)
+        path = try fields.decodeIfPresent(String.self, forKey: .path)
+        scheme = try fields.decodeIfPresent(String.self, forKey: .scheme)
+        sni = try fields.decodeIfPresent(String.self, forKey: .sni)
+        headers = try fields.decodeIfPresent([String: [String]].self, forKey: .headers)
+        src = try fields.decodeIfPresent(String.self, forKey: .src)
+        dst = try fields.decodeIfPresent(String.self, forKey: .dst)
+    }
+
     enum Subject {
         case request(MatchQuestion)
         case stream(StreamMatchQuestion)
@@ -34,6 +61,8 @@ struct RequestLine: Decodable {
         } catch DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context) {
             throw RequestLineError(
                 message: "\(context.codingPath.map(\.stringValue).joined(separator: ".")): \(context.debugDescription)")
+        } catch let error as RequestLineError {
+            throw error
         } catch {
             throw RequestLineError(message: "not a JSON object")
         }
@@ -82,6 +111,7 @@ struct RequestLine: Decodable {
         for (name, values) in (headers ?? [:]).sorted(by: { $0.key < $1.key }) {
             for value in values { question.headers.append((name, value)) }
         }
+        question.completeCall()
         return question
     }
 }
@@ -113,5 +143,15 @@ struct LineReader {
             if !lines.isEmpty { return lines }
         }
         return nil
+    }
+}
+
+extension MatchQuestion {
+    /// Whoever asks about grpc means a call, which says so in its content type.
+    mutating func completeCall() {
+        guard ["grpc", "grpcs"].contains(scheme.lowercased()),
+            !headers.contains(where: { $0.0.lowercased() == "content-type" })
+        else { return }
+        headers.append(("content-type", "application/grpc"))
     }
 }
