@@ -17,7 +17,6 @@ final class ClientConnection: ClientTransport {
     private var parser = RequestParser()
     private(set) var exchange: Exchange?
     private var requests = 0
-    private var discarded = 0
     private var tunnel: Tunnel?
     /// What is left of a body with a length, of the request that is in progress.
     var bodyLeft = 0
@@ -43,8 +42,6 @@ final class ClientConnection: ClientTransport {
         case closed
     }
 
-    static let lingerMilliseconds: Int64 = 2000
-    static let lingerBytes = 1 << 20
     /// Reads of one connection before others get their turn.
     static let readsPerTurn = 32
     /// Bytes of answers that may wait for the client before its next request is looked at.
@@ -286,17 +283,7 @@ final class ClientConnection: ClientTransport {
     }
 
     private func discard() {
-        while mayRead {
-            let scratch = worker.scratch
-            scratch.clear()
-            switch receive(into: scratch, limit: scratch.free) {
-            case .bytes(let n):
-                discarded += n
-                if discarded > Self.lingerBytes { return abort() }
-            case .wouldBlock: return
-            case .ended, .failed: return abort()
-            }
-        }
+        if !discardInput() { abort() }
     }
 
     /// Ends the connection now.

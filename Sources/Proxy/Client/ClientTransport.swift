@@ -51,4 +51,28 @@ class ClientTransport: StreamConnection {
 
     /// Ends a connection without a request.
     func closeIdle() {}
+
+    // MARK: Lingering
+
+    /// How long, and for how many bytes, a client is read on after our last words, so that it sees them (RFC 9112
+    /// section 9.6).
+    static let lingerMilliseconds: Int64 = 2000
+    private static let lingerBytes = 1 << 20
+    private final var discarded = 0
+
+    /// Throws away what the client still sends. False: it is over, or it has sent too much.
+    final func discardInput() -> Bool {
+        while mayRead {
+            let scratch = worker.scratch
+            scratch.clear()
+            switch receive(into: scratch, limit: scratch.free) {
+            case .bytes(let n):
+                discarded += n
+                if discarded > Self.lingerBytes { return false }
+            case .wouldBlock: return true
+            case .ended, .failed: return false
+            }
+        }
+        return true
+    }
 }

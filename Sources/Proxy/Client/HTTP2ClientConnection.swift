@@ -16,7 +16,6 @@ final class HTTP2ClientConnection: ClientTransport, HTTP2Owner {
     private var awaitsHead = true
     /// Output waits for the client; it has a deadline.
     private var isBehind = false
-    private var discarded = 0
     /// Bytes of the heads of requests in progress.
     private var headBytes = 0
 
@@ -213,22 +212,12 @@ final class HTTP2ClientConnection: ClientTransport, HTTP2Owner {
         link.close()
         state = .lingering
         finishSending()
-        loop.setDeadline(self, loop.now + ClientConnection.lingerMilliseconds)
+        loop.setDeadline(self, loop.now + Self.lingerMilliseconds)
         discard()
     }
 
     private func discard() {
-        while mayRead {
-            let scratch = worker.scratch
-            scratch.clear()
-            switch receive(into: scratch, limit: scratch.free) {
-            case .bytes(let n):
-                discarded += n
-                if discarded > ClientConnection.lingerBytes { return abort() }
-            case .wouldBlock: return
-            case .ended, .failed: return abort()
-            }
-        }
+        if !discardInput() { abort() }
     }
 
     private func endStreams() {
