@@ -45,15 +45,15 @@ let package = Package(
     ],
     targets: [
         // Thin C: system calls and library module maps, no logic.
-        .target(name: "CSystem"),
+        .target(name: "CLinux"),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
         .systemLibrary(name: "CCAres", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
 
         // Shared by both planes.
-        module("Bytes", ["CSystem"]),
-        module("Snapshot", ["Bytes", "CPCRE2", "CSystem"]),
+        module("Bytes", ["CLinux"]),
+        module("Snapshot", ["Bytes", "CPCRE2", "CLinux"]),
 
         // Control plane: intent -> compile -> snapshot.
         module("Model"),
@@ -62,41 +62,41 @@ let package = Package(
         module("Explain", ["Snapshot", "Bytes"]),
 
         // Data plane.
-        module("Engine", ["Bytes", "CSystem", "COpenSSL", "CCAres"]),
+        module("Engine", ["Bytes", "CLinux", "COpenSSL", "CCAres"]),
         module("HTTP", ["Bytes"]),
-        module("Telemetry", ["Bytes", "HTTP", "Snapshot", "CSystem"]),
+        module("Telemetry", ["Bytes", "HTTP", "Snapshot", "CLinux"]),
         module(
             "Proxy",
-            ["Bytes", "Snapshot", "Engine", "HTTP", "Telemetry", "CSystem", "COpenSSL", "CPCRE2"]),
+            ["Bytes", "Snapshot", "Engine", "HTTP", "Telemetry", "CLinux", "COpenSSL", "CPCRE2"]),
 
         .executableTarget(
             name: "seaway",
             dependencies: [
-                "Model", "Dialects", "Compile", "Snapshot", "Explain", "Bytes", "CSystem",
+                "Model", "Dialects", "Compile", "Snapshot", "Explain", "Bytes", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
         .executableTarget(
             name: "seaway-proxy",
-            dependencies: ["Proxy", "Engine", "Snapshot", "Telemetry", "Bytes", "CSystem"],
+            dependencies: ["Proxy", "Engine", "Snapshot", "Telemetry", "Bytes", "CLinux"],
             swiftSettings: strict),
 
         suite("Bytes", ["Bytes"]),
         suite("HTTP", ["HTTP", "Bytes"], exclude: ["Golden"]),
-        suite("Telemetry", ["Telemetry", "HTTP", "Snapshot", "Bytes", "CSystem"]),
-        suite("Balancing", ["Proxy", "Engine", "Snapshot", "Bytes", "CSystem"]),
+        suite("Telemetry", ["Telemetry", "HTTP", "Snapshot", "Bytes", "CLinux"]),
+        suite("Balancing", ["Proxy", "Engine", "Snapshot", "Bytes", "CLinux"]),
         suite("Filters", ["Proxy", "HTTP", "Snapshot", "Bytes"]),
-        suite("Routing", ["Snapshot", "Explain", "Bytes", "CSystem"]),
+        suite("Routing", ["Snapshot", "Explain", "Bytes", "CLinux"]),
         suite("Dialects", ["Dialects", "Model", "Bytes"], exclude: ["Fixtures"]),
         suite("Compile", ["Compile", "Dialects", "Model", "Snapshot", "Bytes"], exclude: ["Golden"]),
-        suite("Control", ["Snapshot", "Bytes", "CSystem"]),
+        suite("Control", ["Snapshot", "Bytes", "CLinux"]),
         suite(
-            "Supervisor", ["seaway", "seaway-proxy", "Explain", "Snapshot", "Bytes", "CSystem"],
+            "Supervisor", ["seaway", "seaway-proxy", "Explain", "Snapshot", "Bytes", "CLinux"],
             exclude: ["double_proxy.py", "echo_upstream.py"]),
 
-        benchmark("telemetry-bench", "Benchmarks/telemetry", ["Telemetry", "HTTP", "Snapshot", "Bytes", "CSystem"]),
+        benchmark("telemetry-bench", "Benchmarks/telemetry", ["Telemetry", "HTTP", "Snapshot", "Bytes", "CLinux"]),
         benchmark("load-bench", "Benchmarks/load", ["Compile", "Dialects", "Model", "Snapshot", "Bytes"]),
-        benchmark("router-bench", "Benchmarks/Routing", ["Snapshot", "Bytes", "CSystem"]),
-        benchmark("http2-bench", "Benchmarks/http2", ["HTTP", "Bytes", "CSystem"]),
+        benchmark("router-bench", "Benchmarks/Routing", ["Snapshot", "Bytes", "CLinux"]),
+        benchmark("http2-bench", "Benchmarks/http2", ["HTTP", "Bytes", "CLinux"]),
     ]
 )

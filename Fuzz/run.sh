@@ -22,14 +22,14 @@ flags=(-O -use-ld=lld -swift-version 6 -package-name seaway -sanitize=fuzzer,add
     -enable-upcoming-feature InternalImportsByDefault -enable-upcoming-feature MemberImportVisibility
     -enable-upcoming-feature NonisolatedNonsendingByDefault -strict-memory-safety -suppress-warnings)
 for map in Sources/C*/module.modulemap; do flags+=(-Xcc "-fmodule-map-file=$map"); done
-cat >"$build/CSystem.modulemap" <<MAP
-module CSystem { header "$PWD/Sources/CSystem/include/CSystem.h" export * }
+cat >"$build/CLinux.modulemap" <<MAP
+module CLinux { header "$PWD/Sources/CLinux/include/CLinux.h" export * }
 MAP
-flags+=(-Xcc "-fmodule-map-file=$build/CSystem.modulemap" -Xcc -ISources/CSystem/include)
+flags+=(-Xcc "-fmodule-map-file=$build/CLinux.modulemap" -Xcc -ISources/CLinux/include)
 libraries=(-lpcre2-8 -lyaml -lssl -lcrypto)
 
-"$(dirname "$swiftc")/clang" -O1 -g -fsanitize=address -ISources/CSystem/include -c Sources/CSystem/CSystem.c -o "$build/CSystem.o"
-objects=("$build/CSystem.o")
+"$(dirname "$swiftc")/clang" -O1 -g -fsanitize=address -ISources/CLinux/include -c Sources/CLinux/CLinux.c -o "$build/CLinux.o"
+objects=("$build/CLinux.o")
 for module in "${modules[@]}"; do
     mapfile -t sources < <(find "Sources/$module" -name '*.swift' | sort)
     object="$build/$module.o"

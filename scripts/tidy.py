@@ -19,24 +19,24 @@ SYSTEM = {"Glibc", "Synchronization"}
 FOUNDATION = {"Foundation", "FoundationEssentials"}
 MAY_IMPORT = {
     # Shared by both planes.
-    "Bytes": SYSTEM | {"CSystem"},
-    "Snapshot": {"Bytes", "CPCRE2", "CSystem", "Synchronization"},
+    "Bytes": SYSTEM | {"CLinux"},
+    "Snapshot": {"Bytes", "CPCRE2", "CLinux", "Synchronization"},
     # Control plane. Compile and Explain are pure, so they get nothing of the system.
     "Model": FOUNDATION | {"Bytes"},
     "Dialects": FOUNDATION | SYSTEM | {"Model", "Bytes", "CYAML", "CPCRE2"},
     "Compile": FOUNDATION | {"Model", "Snapshot", "Bytes", "COpenSSL", "CPCRE2"},
     "Explain": {"Snapshot", "Bytes", "CPCRE2"},
     "seaway": FOUNDATION | SYSTEM | {
-        "Model", "Dialects", "Compile", "Snapshot", "Explain", "Bytes", "CSystem", "ArgumentParser", "Dispatch",
+        "Model", "Dialects", "Compile", "Snapshot", "Explain", "Bytes", "CLinux", "ArgumentParser", "Dispatch",
     },
     # Data plane: no Foundation, nothing of the control plane.
-    "Engine": SYSTEM | {"Bytes", "CSystem", "COpenSSL", "CCAres", "CNghttp2"},
+    "Engine": SYSTEM | {"Bytes", "CLinux", "COpenSSL", "CCAres", "CNghttp2"},
     "HTTP": {"Bytes", "Synchronization", "CNghttp2"},
-    "Telemetry": SYSTEM | {"Bytes", "HTTP", "Snapshot", "CSystem"},
+    "Telemetry": SYSTEM | {"Bytes", "HTTP", "Snapshot", "CLinux"},
     "Proxy": SYSTEM | {
-        "Bytes", "Snapshot", "Engine", "HTTP", "Telemetry", "CSystem", "COpenSSL", "CPCRE2", "CCAres",
+        "Bytes", "Snapshot", "Engine", "HTTP", "Telemetry", "CLinux", "COpenSSL", "CPCRE2", "CCAres",
     },
-    "seaway-proxy": SYSTEM | {"Proxy", "Engine", "HTTP", "Snapshot", "Telemetry", "Bytes", "CSystem", "COpenSSL"},
+    "seaway-proxy": SYSTEM | {"Proxy", "Engine", "HTTP", "Snapshot", "Telemetry", "Bytes", "CLinux", "COpenSSL"},
 }
 # Pure modules: same input, same output, whenever and wherever it runs.
 PURE = {"Compile", "Explain"}

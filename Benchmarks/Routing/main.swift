@@ -1,7 +1,7 @@
 // Nanoseconds per look-up at 1, 1,000 and 100,000 routes, for each thing that routes can differ by.
 
 import Bytes
-import CSystem
+import CLinux
 import Snapshot
 
 /// One way for routes to differ, and the request that finds route `n`.

@@ -4,7 +4,7 @@
 //     ./nghttp2-codec measure requests.bytes && .build/release/http2-bench requests.bytes
 
 import Bytes
-import CSystem
+import CLinux
 import HTTP
 
 let requests = 100_000

@@ -1,7 +1,7 @@
 // What telemetry costs a worker per request: run with a release build.
 
 import Bytes
-import CSystem
+import CLinux
 import HTTP
 import Snapshot
 import Telemetry

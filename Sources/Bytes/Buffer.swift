@@ -1,6 +1,6 @@
 // Owned, growable bytes with a read end and a write end.
 
-import CSystem
+import CLinux
 
 /// A growable region: bytes are appended at `end` and consumed from `start`.
 ///

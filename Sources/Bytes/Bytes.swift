@@ -1,6 +1,6 @@
 // A checked view of bytes that somebody else owns.
 
-public import CSystem
+public import CLinux
 
 /// A view of `count` bytes owned by someone else (a `Buffer`, a snapshot's table, a static string).
 ///

@@ -1,6 +1,6 @@
 // A listening socket on a loop.
 
-import CSystem
+import CLinux
 
 /// Hands each new connection to its owner. Level-triggered, a bounded number per turn.
 public final class Acceptor: EventHandler {

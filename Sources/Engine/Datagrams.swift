@@ -1,7 +1,7 @@
 // Datagrams, many in one system call.
 
 public import Bytes
-import CSystem
+import CLinux
 
 /// Memory for the datagrams of one call, and who sent them. One per worker.
 @safe

@@ -1,6 +1,6 @@
 // One thread's reactor: descriptors, deadlines and messages from other threads.
 
-import CSystem
+import CLinux
 
 /// What a descriptor is ready for.
 public struct Readiness: OptionSet, Sendable {

@@ -1,6 +1,6 @@
 // Messages from other threads to a loop's thread.
 
-import CSystem
+import CLinux
 import Synchronization
 
 /// A queue that any thread may fill and one loop empties, woken by an eventfd.

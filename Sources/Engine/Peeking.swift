@@ -1,7 +1,7 @@
 // Looking at what came over a socket without taking it.
 
 public import Bytes
-import CSystem
+import CLinux
 
 extension EventHandler {
     /// Appends what came to `buffer`, at most `limit` bytes, and leaves it in the socket: the next look shows it

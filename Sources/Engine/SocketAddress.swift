@@ -1,7 +1,7 @@
 // Socket addresses, and the calls that make sockets.
 
 public import Bytes
-import CSystem
+import CLinux
 
 /// An IP address and a port.
 public struct SocketAddress: Hashable, Sendable {

@@ -1,7 +1,7 @@
 // A TCP connection, with or without TLS: reading, writing, and what could not be written yet.
 
 public import Bytes
-import CSystem
+import CLinux
 
 /// What a read gave.
 public enum ReadResult: Equatable, Sendable {

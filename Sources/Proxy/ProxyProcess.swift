@@ -7,7 +7,7 @@
 // 5. drain      workers finish what they began, then the process ends
 
 import Bytes
-import CSystem
+import CLinux
 import Engine
 import HTTP
 public import Snapshot

@@ -1,7 +1,7 @@
 // One thread of the data plane: its loop, its connections, its view of the configuration.
 
 import Bytes
-import CSystem
+import CLinux
 import Engine
 import HTTP
 import Snapshot

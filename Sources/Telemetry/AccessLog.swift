@@ -1,7 +1,7 @@
 // The access log: workers queue lines in lanes, one thread writes them to a file.
 
 internal import Bytes
-internal import CSystem
+internal import CLinux
 internal import Glibc
 internal import Synchronization
 

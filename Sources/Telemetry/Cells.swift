@@ -1,6 +1,6 @@
 // Counters that one thread writes and others read.
 
-internal import CSystem
+internal import CLinux
 internal import Synchronization
 
 /// A row of 64-bit counters. One thread adds; any thread reads. An addition is a plain load, add

@@ -1,7 +1,7 @@
 // A finished request as one line: Kong's JSON object, or nginx's combined format.
 
 internal import Bytes
-internal import CSystem
+internal import CLinux
 internal import HTTP
 
 /// One per lane. Keeps what lines share: the text of the current second, and scratch memory.

@@ -1,6 +1,6 @@
 // The data plane's executable: arguments and wiring. People start it through `seaway gateway run`.
 
-import CSystem
+import CLinux
 import Proxy
 import Snapshot
 

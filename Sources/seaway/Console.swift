@@ -1,7 +1,7 @@
 // Data on standard output, talk on standard error, colour only where a person looks.
 
 import Bytes
-import CSystem
+import CLinux
 
 /// Where the program speaks. One thread uses it.
 struct Console: Sendable {

@@ -1,7 +1,7 @@
 // Whole files, read with a limit and written so that a crash leaves the old or the new one.
 
 import Bytes
-import CSystem
+import CLinux
 
 enum FileBytes {
     struct Refusal: Error {

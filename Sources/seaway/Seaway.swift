@@ -1,7 +1,7 @@
 // The `seaway` command: where arguments become commands and errors become exit codes.
 
 import ArgumentParser
-import CSystem
+import CLinux
 import Snapshot
 
 @main
@@ -52,7 +52,7 @@ struct Seaway: ParsableCommand {
 
     private static func leave(_ code: ExitCode) -> Never {
         Console.standard.flush()
-        CSystem.exit(code.rawValue)
+        CLinux.exit(code.rawValue)
     }
 }
 

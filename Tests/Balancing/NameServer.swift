@@ -1,7 +1,7 @@
 // A DNS server on 127.0.0.1 that answers from a table, on the test's own loop.
 
 import Bytes
-import CSystem
+import CLinux
 import Testing
 
 @testable import Engine

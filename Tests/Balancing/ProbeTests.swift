@@ -1,7 +1,7 @@
 // Active checks: when probes are due, what they say, and real probes against real servers.
 
 import Bytes
-import CSystem
+import CLinux
 import Snapshot
 import Testing
 

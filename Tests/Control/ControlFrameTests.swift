@@ -1,7 +1,7 @@
 // Control frames: whatever the pieces, the same messages; whatever the bytes, no trap.
 
 import Bytes
-import CSystem
+import CLinux
 import Snapshot
 import Testing
 

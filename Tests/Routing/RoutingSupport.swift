@@ -1,7 +1,7 @@
 // Short ways to write routes and requests, and a random source whose seed is printed.
 
 import Bytes
-import CSystem
+import CLinux
 import Snapshot
 import Testing
 

@@ -1,7 +1,7 @@
 // `gateway match` and the running proxy never disagree: random routes, random requests, a real socket.
 
 import Bytes
-import CSystem
+import CLinux
 import Foundation
 import Testing
 

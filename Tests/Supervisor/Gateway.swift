@@ -1,7 +1,7 @@
 // A running `seaway gateway run` and what tests do to it.
 
 import Bytes
-import CSystem
+import CLinux
 import Testing
 
 /// Paths of the real programs: they stand beside the test bundle.

@@ -1,7 +1,7 @@
 // The same promises, kept by the real seaway-proxy.
 
 import Bytes
-import CSystem
+import CLinux
 import Testing
 
 @Suite("Supervised seaway-proxy", .serialized)

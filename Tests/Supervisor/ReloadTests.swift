@@ -1,7 +1,7 @@
 // Changed configurations: when they take effect, and when they must not.
 
 import Bytes
-import CSystem
+import CLinux
 import Testing
 
 /// A configuration whose only route is `/vN`, which answers 503 (it has no service) instead of 404.

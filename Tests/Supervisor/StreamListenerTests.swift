@@ -1,7 +1,7 @@
 // Listeners of stream routes: how they are asked for, and that their sockets outlive every proxy.
 
 import Bytes
-import CSystem
+import CLinux
 import Explain
 import Snapshot
 import Testing

@@ -1,6 +1,6 @@
 // What a supervisor does for its proxy, seen from outside, with a stand-in proxy that can misbehave.
 
-import CSystem
+import CLinux
 import Testing
 
 @Suite("Supervisor", .serialized)

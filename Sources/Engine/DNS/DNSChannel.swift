@@ -2,7 +2,7 @@
 
 import Bytes
 import CCAres
-import CSystem
+import CLinux
 
 /// One c-ares channel. Its sockets and timer live on `loop`; everything happens on that thread.
 @safe

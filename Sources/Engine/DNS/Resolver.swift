@@ -5,7 +5,7 @@
 // 3. answers move the name's resolution on               (NameResolution)
 // 4. a changed answer is told through `onChange`
 
-import CSystem
+import CLinux
 
 /// Resolves names on one event loop. Never on the path of a request: what it finds is published.
 public final class Resolver {

@@ -1,6 +1,6 @@
 // Pipes that bytes pass through between two sockets without entering the process.
 
-import CSystem
+import CLinux
 
 /// A pipe: bytes spliced into `writing` come out of `reading`.
 struct Pipe {

@@ -1,7 +1,7 @@
 // One socket of a connection that is passed on byte by byte, with or without TLS.
 
 public import Bytes
-import CSystem
+import CLinux
 
 /// Who decides what the ends of a relay do. Each end keeps it alive until it is closed.
 public protocol RelayOwner: AnyObject {

@@ -2,7 +2,7 @@
 
 import Bytes
 import COpenSSL
-import CSystem
+import CLinux
 
 /// Why TLS material cannot be used.
 public enum TLSError: Error, Equatable {

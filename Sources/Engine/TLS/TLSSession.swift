@@ -2,7 +2,7 @@
 
 public import Bytes
 import COpenSSL
-import CSystem
+import CLinux
 
 /// A TLS session bound to a socket. OpenSSL reads and writes the descriptor directly.
 @safe

@@ -7,7 +7,7 @@
 //    their connections, averages and turns.
 
 import Bytes
-import CSystem
+import CLinux
 import Snapshot
 
 /// The balancer of one cluster in one worker. Confined to that worker; nothing here allocates per

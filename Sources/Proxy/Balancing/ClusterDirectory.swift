@@ -5,7 +5,7 @@
 // 3. `publish` hands each new list to the workers; the prober gets it too
 
 import Bytes
-import CSystem
+import CLinux
 import Engine
 import Snapshot
 

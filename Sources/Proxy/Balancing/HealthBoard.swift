@@ -1,7 +1,7 @@
 // The health of every endpoint in the process, shared by all workers without locks on the way.
 
 import Bytes
-import CSystem
+import CLinux
 import Snapshot
 import Synchronization
 

@@ -5,7 +5,7 @@
 // 3. each ends once, with an event for the health board
 
 import Bytes
-import CSystem
+import CLinux
 import Engine
 import Snapshot
 

@@ -6,7 +6,7 @@
 public import Engine
 public import Snapshot
 import Bytes
-import CSystem
+import CLinux
 
 /// What a control channel talks to: the proxy's main thread.
 public protocol ControlOwner: AnyObject {

@@ -1,7 +1,7 @@
 // The stream side of one worker: its listeners, its sessions, and what they share.
 
 import Bytes
-import CSystem
+import CLinux
 import Engine
 import HTTP
 import Snapshot

@@ -1,7 +1,7 @@
 // One end of a control socket: what to send, what was received.
 
 internal import Bytes
-internal import CSystem
+internal import CLinux
 
 /// A connected, non-blocking control socket. Its owner polls `descriptor` for reading, and for
 /// writing while `wantsWrite`.

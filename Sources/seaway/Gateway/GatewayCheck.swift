@@ -1,7 +1,7 @@
 // `seaway gateway check`: every finding about a configuration, nothing started.
 
 import ArgumentParser
-import CSystem
+import CLinux
 import Explain
 import Model
 import Snapshot

@@ -2,7 +2,7 @@
 
 import ArgumentParser
 import Bytes
-import CSystem
+import CLinux
 import Explain
 import Model
 import Snapshot

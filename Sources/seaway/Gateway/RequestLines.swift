@@ -1,7 +1,7 @@
 // Requests and connections as lines of JSON, for `gateway match --requests`.
 
 import Bytes
-import CSystem
+import CLinux
 import Explain
 import FoundationEssentials
 import Snapshot

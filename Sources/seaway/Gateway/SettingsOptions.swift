@@ -2,7 +2,7 @@
 
 import ArgumentParser
 import Bytes
-import CSystem
+import CLinux
 import Snapshot
 
 /// The file and how strictly it is read; shared by run, check and match.

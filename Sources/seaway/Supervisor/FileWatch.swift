@@ -1,7 +1,7 @@
 // Notices that a file's content may have changed, however the change was made.
 
 import Bytes
-import CSystem
+import CLinux
 
 /// Watches the directories on the way to one file: for a write in place, for an editor that renames
 /// a new file over the old one, and for a symbolic link that is swapped (Kubernetes config maps

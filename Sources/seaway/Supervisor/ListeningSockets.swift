@@ -1,7 +1,7 @@
 // Listening sockets: made once, shared by every proxy that serves after another.
 
 import Bytes
-import CSystem
+import CLinux
 import Snapshot
 
 /// The supervisor's copies. While they are open, connections to a proxy that died wait in the

@@ -1,7 +1,7 @@
 // Reads configurations and stores snapshots on a thread of its own, so that supervision never waits.
 
 import Bytes
-import CSystem
+import CLinux
 import Model
 import Snapshot
 import Synchronization

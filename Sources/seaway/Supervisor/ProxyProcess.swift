@@ -1,7 +1,7 @@
 // One seaway-proxy process, started here or taken over.
 
 import Bytes
-import CSystem
+import CLinux
 import Snapshot
 
 final class ProxyProcess {

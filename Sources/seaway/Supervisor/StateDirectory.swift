@@ -7,7 +7,7 @@
 //                     nobody answers
 
 import Bytes
-import CSystem
+import CLinux
 import Snapshot
 
 /// An open, locked state directory.

@@ -1,7 +1,7 @@
 // The life of proxies: start, introduce, apply, replace, restart, drain.
 
 import Bytes
-import CSystem
+import CLinux
 import Snapshot
 
 extension Supervisor {

@@ -4,7 +4,7 @@
 // 3. control connections, 4. loaded configurations, 5. ended processes, 6. deadlines.
 
 import Bytes
-import CSystem
+import CLinux
 import Model
 import Snapshot
 

@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "CSystem.h"
+#include "CLinux.h"
 
 int sys_accept(int fd, struct sockaddr_storage *address) {
     socklen_t length = sizeof *address;

@@ -87,7 +87,7 @@ static inline int sys_eventfd_signal(int fd) { return eventfd_write(fd, 1); }
 static inline uint64_t sys_eventfd_drain(int fd) { eventfd_t v = 0; eventfd_read(fd, &v); return v; }
 
 static inline int sys_socket(int family, int type) { return socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); }
-/// accept4, non-blocking and close-on-exec. GNU extensions live in CSystem.c, because defining
+/// accept4, non-blocking and close-on-exec. GNU extensions live in CLinux.c, because defining
 /// _GNU_SOURCE here would give Swift a second idea of glibc's types.
 int sys_accept(int fd, struct sockaddr_storage *address);
 /// Binds the calling thread to one core.

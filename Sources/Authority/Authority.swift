@@ -1,0 +1,1 @@
+// Placeholder head of the module until its parts arrive.
