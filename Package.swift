@@ -41,7 +41,20 @@ let package = Package(
         .executable(name: "seaway-proxy", targets: ["seaway-proxy"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-crypto", "3.12.3"..<"5.0.0"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/grpc/grpc-swift-2", from: "2.4.3"),
+        .package(url: "https://github.com/grpc/grpc-swift-nio-transport", from: "2.9.2"),
+        .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
     ],
     targets: [
         // Thin C: system calls and library module maps, no logic.
@@ -49,6 +62,7 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
         .systemLibrary(name: "CCAres", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
+        .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
 
         // Shared by both planes.
@@ -61,6 +75,30 @@ let package = Package(
         module("Compile", ["Model", "Snapshot", "Bytes", "COpenSSL"]),
         module("Explain", ["Snapshot", "Bytes"]),
 
+        module("Store", ["Model", .product(name: "GRDB", package: "GRDB.swift"), "CPostgres", .product(name: "Logging", package: "swift-log")]),
+        module(
+            "Authority",
+            [
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+                .product(name: "X509", package: "swift-certificates"),
+                .product(name: "JWTKit", package: "jwt-kit"),
+            ]),
+        module(
+            "ControlPlane",
+            [
+                "Model", "Dialects", "Compile", "Snapshot", "Explain", "Bytes", "Store", "Authority",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "GRPCCore", package: "grpc-swift-2"),
+                .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+
         // Data plane.
         module("Engine", ["Bytes", "CLinux", "COpenSSL", "CCAres"]),
         module("HTTP", ["Bytes"]),
@@ -72,8 +110,12 @@ let package = Package(
         .executableTarget(
             name: "seaway",
             dependencies: [
-                "Model", "Dialects", "Compile", "Snapshot", "Explain", "Bytes", "CLinux",
+                "Model", "Dialects", "Compile", "Snapshot", "Explain", "Bytes", "CLinux", "Store", "Authority",
+                "ControlPlane",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
         .executableTarget(
@@ -89,6 +131,9 @@ let package = Package(
         suite("Routing", ["Snapshot", "Explain", "Bytes", "CLinux"]),
         suite("Dialects", ["Dialects", "Model", "Bytes"], exclude: ["Fixtures"]),
         suite("Compile", ["Compile", "Dialects", "Model", "Snapshot", "Bytes"], exclude: ["Golden"]),
+        suite("Store", ["Store", "Model"]),
+        suite("Authority", ["Authority"]),
+        suite("ControlPlane", ["ControlPlane", "Store", "Authority", "Model", "Dialects", "Compile", "Snapshot", "Bytes"]),
         suite("Control", ["Snapshot", "Bytes", "CLinux"]),
         suite(
             "Supervisor", ["seaway", "seaway-proxy", "Explain", "Snapshot", "Bytes", "CLinux"],

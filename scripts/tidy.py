@@ -26,7 +26,18 @@ MAY_IMPORT = {
     "Dialects": FOUNDATION | SYSTEM | {"Model", "Bytes", "CYAML", "CPCRE2"},
     "Compile": FOUNDATION | {"Model", "Snapshot", "Bytes", "COpenSSL", "CPCRE2"},
     "Explain": {"Snapshot", "Bytes", "CPCRE2"},
+    "Store": FOUNDATION | SYSTEM | {"Model", "CPostgres", "GRDB", "Logging", "Crypto", "Dispatch"},
+    "Authority": FOUNDATION | SYSTEM | {
+        "Crypto", "SwiftASN1", "X509", "JWTKit", "_CryptoExtras", "CryptoExtras", "Logging",
+    },
+    "ControlPlane": FOUNDATION | SYSTEM | {
+        "Model", "Dialects", "Compile", "Snapshot", "Explain", "Bytes", "Store", "Authority", "Hummingbird",
+        "HummingbirdCore", "HummingbirdTLS", "HTTPTypes", "NIOCore", "NIOPosix", "NIOSSL", "NIOFoundationCompat",
+        "NIOHTTP1", "GRPCCore", "GRPCNIOTransportHTTP2", "GRPCNIOTransportHTTP2Posix", "AsyncHTTPClient", "Logging",
+        "Crypto", "X509", "SwiftASN1", "JWTKit", "ServiceLifecycle",
+    },
     "seaway": FOUNDATION | SYSTEM | {
+        "Store", "Authority", "ControlPlane", "AsyncHTTPClient", "NIOCore", "Logging", "NIOHTTP1",
         "Model", "Dialects", "Compile", "Snapshot", "Explain", "Bytes", "CLinux", "ArgumentParser", "Dispatch",
     },
     # Data plane: no Foundation, nothing of the control plane.

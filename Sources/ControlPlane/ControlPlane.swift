@@ -1,1 +1,0 @@
-// Placeholder head of the module until its parts arrive.
