@@ -107,7 +107,8 @@ public final class Workspace: Sendable {
         catalog.lastOrder = max(catalog.lastOrder, stored.lastOrder)
         var live = LiveModel(environment: options.environment, expressions: options.expressions)
         for finding in live.apply(Self.everything(catalog)) where finding.severity == .error {
-            logger.error("a stored resource cannot be used", metadata: ["finding": "\(finding.entity): \(finding.message)"])
+            logger.error(
+                "a stored resource cannot be used", metadata: ["finding": "\(finding.entity): \(finding.message)"])
         }
         state.withLock { state in
             state.catalog = catalog
@@ -176,7 +177,9 @@ public final class Workspace: Sendable {
         return try await change(by: author, message: message, dryRun: dryRun) { catalog throws(ChangeError) in
             var edits: [Edit] = []
             for type in ResourceType.all {
-                for old in catalog.all(type.plural) where past.resource(old.key) == nil { edits.append(.delete(old.key)) }
+                for old in catalog.all(type.plural) where past.resource(old.key) == nil {
+                    edits.append(.delete(old.key))
+                }
                 for wanted in past.all(type.plural) where catalog.resource(wanted.key)?.spec != wanted.spec {
                     guard let spec = try? ConfigValue(json: wanted.spec) else { continue }
                     edits.append(.put(Draft(key: wanted.key, spec: spec)))
