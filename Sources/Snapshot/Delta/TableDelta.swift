@@ -119,13 +119,14 @@ extension TableDelta {
     private static func record<Record: TableRecord>(
         _ wire: [UInt8], _ present: IndexMaps
     ) throws(DeltaError) -> Record {
+        let record: Record
         do throws(WireError) {
-            let record = try wire.withBytes { (bytes) throws(WireError) in try Record(wire: bytes) }
-            var checked = record
-            guard checked.renumber(present) else { throw DeltaError.reference }
-            return record
+            record = try wire.withBytes { (bytes) throws(WireError) in try Record(wire: bytes) }
         } catch {
             throw .record(error)
         }
+        var checked = record
+        guard checked.renumber(present) else { throw .reference }
+        return record
     }
 }
