@@ -9,6 +9,8 @@ internal import X509
 struct Leaf {
     var key: Certificate.PublicKey
     var commonName: String
+    /// Those of a gateway, in its subject as organizational units `key=value`.
+    var labels: [String: String] = [:]
     var names: [GeneralName]
     var usages: [ExtendedKeyUsage.Usage]
 }
@@ -64,17 +66,18 @@ extension Authority {
     /// - Parameters:
     ///   - id: the gateway's, a UUID in lower case.
     ///   - name: what the gateway is called; names longer than X.520's 64 characters give way to the id.
+    ///   - labels: those that nobody but the authority may give it.
     ///   - lifetime: seconds, at least 60; never beyond the authority's own end.
     /// - Throws: `badRequest` when the request is none, its signature does not fit, or its key is too weak.
     public func gatewayCertificate(
-        request: String, id: String, name: String, now: Int, lifetime: Int = 86_400
+        request: String, id: String, name: String, labels: [String: String] = [:], now: Int, lifetime: Int = 86_400
     ) throws(AuthorityError) -> IssuedCertificate {
         let request = try CheckedRequest(pem: request)
         let isShort = name.utf8.count <= 64 && !name.isEmpty
         do {
             return try issue(
                 Leaf(
-                    key: request.key, commonName: isShort ? name : id,
+                    key: request.key, commonName: isShort ? name : id, labels: labels,
                     names: [.uniformResourceIdentifier(Self.gatewayIdentity + id)], usages: [.clientAuth]),
                 now: now, lifetime: lifetime)
         } catch {
@@ -100,7 +103,12 @@ extension Authority {
             version: .v3, serialNumber: Certificate.SerialNumber(), publicKey: leaf.key,
             notValidBefore: date(start), notValidAfter: date(end),
             issuer: root.subject,
-            subject: try DistinguishedName { CommonName(leaf.commonName) },
+            subject: try DistinguishedName {
+                CommonName(leaf.commonName)
+                for label in leaf.labels.sorted(by: { $0.key < $1.key }) {
+                    OrganizationalUnitName("\(label.key)=\(label.value)")
+                }
+            },
             extensions: try Certificate.Extensions {
                 Critical(BasicConstraints.notCertificateAuthority)
                 Critical(KeyUsage(digitalSignature: true, keyEncipherment: isRSA))
