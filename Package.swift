@@ -143,6 +143,7 @@ let package = Package(
             ]),
         suite("ControlPlane", ["ControlPlane", "Store", "Authority", "Model", "Dialects", "Compile", "Snapshot", "Bytes"]),
         suite("Control", ["Snapshot", "Bytes", "CLinux"]),
+        suite("Snapshot", ["Snapshot", "Bytes"]),
         suite(
             "Supervisor", ["seaway", "seaway-proxy", "Explain", "Snapshot", "Bytes", "CLinux"],
             exclude: ["double_proxy.py", "echo_upstream.py"]),
