@@ -53,7 +53,7 @@ struct APIClient: Sendable {
         } catch {
             throw Failure(
                 "no control plane answers at \(base): \(error)\n"
-                    + "Start one with `seaway up`, or name yours with --control-plane or $SEAWAY_API.", exitCode: 4)
+                    + "Start one with `seaway up`, or name yours with --api or $SEAWAY_API.", exitCode: 4)
         }
     }
 

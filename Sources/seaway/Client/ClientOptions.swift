@@ -6,7 +6,7 @@ import Model
 
 struct ClientOptions: ParsableArguments {
     @Option(
-        name: .customLong("control-plane"),
+        name: .customLong("api"),
         help: ArgumentHelp(
             "The control plane's API.",
             discussion: "Default: $SEAWAY_API, else what `seaway login` stored, else http://127.0.0.1:5681.",
@@ -25,7 +25,7 @@ struct ClientOptions: ParsableArguments {
         let stored = Login.stored()
         let url = api ?? Environment.value("SEAWAY_API") ?? stored?.api ?? "http://127.0.0.1:5681"
         guard url.hasPrefix("http://") || url.hasPrefix("https://") else {
-            throw ValidationError("--control-plane is a URL such as http://127.0.0.1:5681, not \"\(url)\".")
+            throw ValidationError("--api is a URL such as http://127.0.0.1:5681, not \"\(url)\".")
         }
         return APIClient(base: url.hasSuffix("/") ? String(url.dropLast()) : url, token: try token(url, stored))
     }

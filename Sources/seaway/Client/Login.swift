@@ -10,7 +10,7 @@ struct Login: ParsableCommand {
         discussion: """
             The token is read from standard input, so that it stays out of the shell's history:
 
-              seaway login --control-plane https://cp.example.com:5681 < token
+              seaway login --api https://cp.example.com:5681 < token
 
             It is tried, then written to $XDG_CONFIG_HOME/seaway/login (mode 0600). `seaway login --forget` removes it.
             """)
