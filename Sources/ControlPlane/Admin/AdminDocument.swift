@@ -90,7 +90,8 @@ struct AdminDocument: Sendable {
             case .parameter(let name): "by_\(name)"
             }
         }
-        let text = ([operation.method.rawValue.lowercased()] + (parts.isEmpty ? ["node"] : parts)).joined(separator: "_")
+        let text = ([operation.method.rawValue.lowercased()] + (parts.isEmpty ? ["node"] : parts)).joined(
+            separator: "_")
         return String(text.map { $0 == "-" || $0 == "." ? "_" : $0 })
     }
 
@@ -141,8 +142,10 @@ extension AdminAction {
     fileprivate var summary: String {
         switch self {
         case .entity(let verb, let kind): Self.summary(verb, kind.singular)
-        case .nested(let verb, let nesting): "\(Self.summary(verb, nesting.child.singular)) of a \(nesting.parent.singular)"
-        case .foreign(let verb, let nesting): "\(Self.summary(verb, nesting.parent.singular)) of a \(nesting.child.singular)"
+        case .nested(let verb, let nesting):
+            "\(Self.summary(verb, nesting.child.singular)) of a \(nesting.parent.singular)"
+        case .foreign(let verb, let nesting):
+            "\(Self.summary(verb, nesting.parent.singular)) of a \(nesting.child.singular)"
         case .allTargets: "List every target of an upstream"
         case .upstreamHealth: "What the gateways see of an upstream's targets"
         case .targetHealth(let isHealthy): "Say that a target is \(isHealthy ? "healthy" : "unhealthy"): not supported"

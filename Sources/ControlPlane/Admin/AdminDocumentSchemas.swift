@@ -184,5 +184,7 @@ enum AdminDocumentSchemas {
         }
     }
 
-    private static func whole(_ number: Double) -> ConfigValue { Int(exactly: number).map { .int($0) } ?? .double(number) }
+    private static func whole(_ number: Double) -> ConfigValue {
+        Int(exactly: number).map { .int($0) } ?? .double(number)
+    }
 }

@@ -36,7 +36,8 @@ extension AdminFault {
 
     private static func text(_ missing: EntityViolations.Unresolved) -> String {
         let key = ConfigValue.record([.init(missing.key, .string(missing.value))])
-        return "the foreign key cannot be resolved with '\(LuaText.of(key))' for an existing '\(missing.target.rawValue)' entity"
+        return
+            "the foreign key cannot be resolved with '\(LuaText.of(key))' for an existing '\(missing.target.rawValue)' entity"
     }
 
     private static func missing(_ field: String, _ key: ConfigValue, _ target: String) -> AdminFault {

@@ -131,30 +131,33 @@ struct AdminRouteTable: Sendable {
         return nil
     }
 
-    private static func get(_ action: AdminAction) -> [AdminOperation] { [AdminOperation(method: .get, action: action)] }
+    private static func get(_ action: AdminAction) -> [AdminOperation] {
+        [AdminOperation(method: .get, action: action)]
+    }
     private static func post(_ action: AdminAction) -> [AdminOperation] {
         [AdminOperation(method: .post, action: action)]
     }
 
-    private static let node: [AdminRoute] = [
-        AdminRoute("/", get(.node)),
-        AdminRoute("/status", get(.status)),
-        AdminRoute("/status/ready", get(.ready)),
-        AdminRoute("/endpoints", get(.endpoints)),
-        AdminRoute("/tags", get(.tags)),
-        AdminRoute("/tags/{tag}", get(.tag)),
-        AdminRoute("/plugins/enabled", get(.enabledPlugins)),
-        AdminRoute("/plugins/schema/{plugin}", get(.pluginSchema)),
-        AdminRoute("/schemas/{entity}", get(.entitySchema)),
-        AdminRoute("/schemas/{entity}/validate", post(.validateEntity)),
-        AdminRoute("/schemas/plugins/{plugin}", get(.pluginSchema)),
-        AdminRoute("/schemas/plugins/validate", post(.validatePlugin)),
-        AdminRoute("/config", get(.readConfig) + post(.replaceConfig)),
-        AdminRoute("/clustering/data-planes", get(.dataPlanes)),
-        AdminRoute("/clustering/status", get(.clusteringStatus)),
-        AdminRoute("/upstreams/{upstream}/health", get(.upstreamHealth)),
-        AdminRoute("/upstreams/{upstream}/targets/all", get(.allTargets)),
-    ]
+    private static let node: [AdminRoute] =
+        [
+            AdminRoute("/", get(.node)),
+            AdminRoute("/status", get(.status)),
+            AdminRoute("/status/ready", get(.ready)),
+            AdminRoute("/endpoints", get(.endpoints)),
+            AdminRoute("/tags", get(.tags)),
+            AdminRoute("/tags/{tag}", get(.tag)),
+            AdminRoute("/plugins/enabled", get(.enabledPlugins)),
+            AdminRoute("/plugins/schema/{plugin}", get(.pluginSchema)),
+            AdminRoute("/schemas/{entity}", get(.entitySchema)),
+            AdminRoute("/schemas/{entity}/validate", post(.validateEntity)),
+            AdminRoute("/schemas/plugins/{plugin}", get(.pluginSchema)),
+            AdminRoute("/schemas/plugins/validate", post(.validatePlugin)),
+            AdminRoute("/config", get(.readConfig) + post(.replaceConfig)),
+            AdminRoute("/clustering/data-planes", get(.dataPlanes)),
+            AdminRoute("/clustering/status", get(.clusteringStatus)),
+            AdminRoute("/upstreams/{upstream}/health", get(.upstreamHealth)),
+            AdminRoute("/upstreams/{upstream}/targets/all", get(.allTargets)),
+        ]
         + [true, false].flatMap { isHealthy in
             ["{target}", "{target}/{address}"].map { path in
                 AdminRoute(

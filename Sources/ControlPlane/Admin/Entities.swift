@@ -19,7 +19,9 @@ struct Entities: Sendable {
         let type = kind.rawValue
         guard let found = try named(kind, text, parent?.id) else { return nil }
         guard let parent else { return found }
-        let isChild = catalog.resources(type, where: parent.nesting.field, is: parent.id).contains { $0.key == found.key }
+        let isChild = catalog.resources(type, where: parent.nesting.field, is: parent.id).contains {
+            $0.key == found.key
+        }
         return isChild ? found : nil
     }
 
@@ -90,7 +92,9 @@ struct Entities: Sendable {
     /// The entity as JSON: what is stored, plus the names that a certificate is served for.
     func json(_ resource: Resource) -> [UInt8] {
         var bytes = shown(resource)
-        guard resource.key.type == EntityKind.certificates.rawValue, bytes.last == UInt8(ascii: "}") else { return bytes }
+        guard resource.key.type == EntityKind.certificates.rawValue, bytes.last == UInt8(ascii: "}") else {
+            return bytes
+        }
         bytes.removeLast()
         bytes += Array(bytes.count > 1 ? ",\"snis\":".utf8 : "\"snis\":".utf8)
         bytes += ConfigValue.array(serverNames(resource.key.id).map { .string($0) }).json
@@ -106,7 +110,8 @@ struct Entities: Sendable {
     }
 
     /// `{"data": […], "next": …}` with `offset` when there is more.
-    func list(_ page: [Resource], next: (path: String, offset: String)?, extra: [ConfigValue.Entry] = []) -> AdminAnswer {
+    func list(_ page: [Resource], next: (path: String, offset: String)?, extra: [ConfigValue.Entry] = []) -> AdminAnswer
+    {
         var body = Array("{\"data\":[".utf8)
         for (index, resource) in page.enumerated() {
             if index > 0 { body.append(UInt8(ascii: ",")) }

@@ -22,7 +22,9 @@ struct EntityWrites: Sendable {
 
     // MARK: On a collection and its entities
 
-    func create(_ kind: EntityKind, within parent: Resource? = nil, _ nesting: Nesting? = nil) throws(AdminFault) -> WritePlan {
+    func create(_ kind: EntityKind, within parent: Resource? = nil, _ nesting: Nesting? = nil) throws(AdminFault)
+        -> WritePlan
+    {
         var input = try request.body.record(EntitySchemas.schema(kind))
         if let parent, let nesting { input.set(nesting.field, Self.reference(parent.key.id)) }
         return try put(kind, input, over: nil, isCreation: true)
@@ -169,13 +171,16 @@ struct EntityWrites: Sendable {
 enum ServerNames {
     /// Removes it from `input`; nil: the request does not say.
     static func taken(from input: inout ConfigValue) throws(AdminFault) -> [String]? {
-        guard var entries = input.entries, let index = entries.firstIndex(where: { $0.key == "snis" }) else { return nil }
+        guard var entries = input.entries, let index = entries.firstIndex(where: { $0.key == "snis" }) else {
+            return nil
+        }
         let value = entries.remove(at: index).value
         input = .record(entries)
         switch value {
         case .null: return []
         case .string(let text): return unique(text.split(separator: ",").map(String.init))
-        case .array(let values) where values.allSatisfy({ $0.string != nil }): return unique(values.compactMap(\.string))
+        case .array(let values) where values.allSatisfy({ $0.string != nil }):
+            return unique(values.compactMap(\.string))
         default:
             var violations = ViolationTree()
             violations.add("snis", "expected a set")

@@ -89,7 +89,9 @@ struct FormBody: Sendable {
         case .key(let key)?:
             guard case .record(var fields) = node else { return }
             if let index = fields.firstIndex(where: { $0.key == key }) {
-                if steps.count == 1 { join(new, into: &fields[index].node) } else {
+                if steps.count == 1 {
+                    join(new, into: &fields[index].node)
+                } else {
                     insert(steps.dropFirst(), new, into: &fields[index].node)
                 }
             } else {
@@ -102,7 +104,11 @@ struct FormBody: Sendable {
             guard case .list(var elements) = node else { return }
             let place = position ?? (elements.keys.max() ?? 0) + 1
             if steps.count == 1 {
-                if elements[place] == nil { elements[place] = new } else { join(new, into: &elements[place, default: new]) }
+                if elements[place] == nil {
+                    elements[place] = new
+                } else {
+                    join(new, into: &elements[place, default: new])
+                }
             } else {
                 var child = elements[place] ?? empty(before: steps.dropFirst()) ?? new
                 insert(steps.dropFirst(), new, into: &child)
@@ -160,7 +166,9 @@ struct FormBody: Sendable {
         case .record(let fields):
             return .record(
                 fields.map { field in
-                    .init(field.key, infer(field.node, Self.type(of: field.key, in: type, plugin: plugin), plugin: plugin))
+                    .init(
+                        field.key, infer(field.node, Self.type(of: field.key, in: type, plugin: plugin), plugin: plugin)
+                    )
                 })
         }
     }
@@ -169,7 +177,10 @@ struct FormBody: Sendable {
         switch type {
         case .record(let schema)?: schema.position(of: key).map { schema.fields[$0].type }
         case .map(_, let values)?: values.type
-        case .open?: plugin.flatMap { PluginCatalog.supported[$0] }.flatMap { Self.type(of: key, in: .record($0.config), plugin: nil) }
+        case .open?:
+            plugin.flatMap { PluginCatalog.supported[$0] }.flatMap {
+                Self.type(of: key, in: .record($0.config), plugin: nil)
+            }
         default: nil
         }
     }
@@ -193,7 +204,9 @@ struct FormBody: Sendable {
 enum PercentCoding {
     /// What is no `%XX` stays as it is.
     static func decode(_ text: some StringProtocol, plusIsSpace: Bool = false) -> String {
-        guard text.utf8.contains(where: { $0 == UInt8(ascii: "%") || $0 == UInt8(ascii: "+") }) else { return String(text) }
+        guard text.utf8.contains(where: { $0 == UInt8(ascii: "%") || $0 == UInt8(ascii: "+") }) else {
+            return String(text)
+        }
         let bytes = Array(text.utf8)
         var out: [UInt8] = []
         out.reserveCapacity(bytes.count)

@@ -1,5 +1,6 @@
 // What gateways report, as the Admin API shows it: data planes, and the health of targets.
 
+import Bytes
 import HTTPTypes
 import Model
 import Snapshot
@@ -10,7 +11,7 @@ enum GatewayHealth {
     /// The newest report; nil: none, or one that cannot be read.
     static func report(_ gateway: GatewayRecord) -> GatewayReport? {
         guard !gateway.report.isEmpty, gateway.revokedAt == 0 else { return nil }
-        return try? GatewayReport.decode(gateway.report)
+        return gateway.report.withBytes { try? GatewayReport(wire: $0) }
     }
 
     static func name(_ state: TargetReport.State) -> String {
@@ -56,7 +57,7 @@ extension AdminAPI {
                 .record([
                     .init(
                         "addresses",
-                        .array(seen.filter { !$0.1.address.isEmpty }.map { Self.address($0.0, $0.1, spec["weight"]) })),
+                        .array(seen.filter { !$0.1.address.isEmpty }.map { Self.address($0.0, $0.1, spec["weight"]) }))
                 ]))
             return row
         }
@@ -153,7 +154,9 @@ extension AdminAPI {
             .init("cert_details", .record(expiry > 0 ? [.init("expiry_timestamp", .int(Int(expiry)))] : [])),
             .init("rpc_capabilities", .array([])),
             .init("revision", .int(Int(clamping: gateway.revision))),
-            .init("rejected_revision", gateway.rejectedRevision == 0 ? .null : .int(Int(clamping: gateway.rejectedRevision))),
+            .init(
+                "rejected_revision",
+                gateway.rejectedRevision == 0 ? .null : .int(Int(clamping: gateway.rejectedRevision))),
             .init("rejected_entity", gateway.rejectedRevision == 0 ? .null : .string(gateway.rejectedEntity)),
             .init("rejected_reason", gateway.rejectedRevision == 0 ? .null : .string(gateway.rejectedReason)),
         ])

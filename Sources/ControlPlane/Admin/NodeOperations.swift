@@ -107,7 +107,8 @@ extension AdminAPI {
 
     func tag(_ request: AdminRequest) throws(AdminFault) -> AdminAnswer {
         let tag = request.first
-        guard !tag.isEmpty, tag.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F && $0 != UInt8(ascii: ",") && $0 != UInt8(ascii: "/") })
+        guard !tag.isEmpty,
+            tag.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F && $0 != UInt8(ascii: ",") && $0 != UInt8(ascii: "/") })
         else {
             throw KongError.invalidOption("tags", "invalid filter syntax: a tag has no ',' and no '/'")
         }

@@ -44,7 +44,8 @@ struct Paging: Sendable {
         let hasSlash = text.contains("/")
         let names = text.split(whereSeparator: { $0 == "," || $0 == "/" }).map(String.init)
         guard !(hasComma && hasSlash), !names.isEmpty, !text.hasPrefix(","), !text.hasPrefix("/"),
-            !text.contains(",,"), !text.contains("//"), text.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F })
+            !text.contains(",,"), !text.contains("//"),
+            text.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F })
         else {
             throw KongError.invalidOption(
                 "tags", "invalid filter syntax: separate tags by ',' (all of them) or by '/' (any of them)")
@@ -65,8 +66,12 @@ struct Paging: Sendable {
     /// The id of the last entity of a page, in base64url.
     static func offset(_ id: Identifier) -> String {
         var bytes: [UInt8] = []
-        for shift in stride(from: 56, through: 0, by: -8) { bytes.append(UInt8(truncatingIfNeeded: id.high >> UInt64(shift))) }
-        for shift in stride(from: 56, through: 0, by: -8) { bytes.append(UInt8(truncatingIfNeeded: id.low >> UInt64(shift))) }
+        for shift in stride(from: 56, through: 0, by: -8) {
+            bytes.append(UInt8(truncatingIfNeeded: id.high >> UInt64(shift)))
+        }
+        for shift in stride(from: 56, through: 0, by: -8) {
+            bytes.append(UInt8(truncatingIfNeeded: id.low >> UInt64(shift)))
+        }
         var text: [UInt8] = []
         var bits = 0
         var count = 0
