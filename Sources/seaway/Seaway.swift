@@ -25,7 +25,7 @@ struct Seaway: ParsableCommand {
             """,
         version: seawayVersion,
         subcommands: [
-            ControlPlaneCommand.self, Gateway.self, Apply.self, Diff.self, Get.self, Delete.self, Export.self,
+            Up.self, ControlPlaneCommand.self, Gateway.self, Apply.self, Diff.self, Get.self, Delete.self, Export.self,
             History.self, Rollback.self, Status.self, Token.self, Login.self, HealthCheck.self,
         ])
 

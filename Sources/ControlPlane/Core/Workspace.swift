@@ -79,6 +79,9 @@ public final class Workspace: Sendable {
         return stream
     }
 
+    /// The stored entity with this name, id or natural key: what readers of files resolve references by.
+    public func known(_ kind: EntityKind, _ key: String) -> Identifier? { state.withLock { $0.live.known(kind, key) } }
+
     /// The state as it was at `revision`.
     public func catalog(at revision: UInt64) async throws(ChangeError) -> Catalog {
         var catalog = self.catalog

@@ -7,11 +7,19 @@ public final class ControlPlaneServer: Sendable {
     public let firstToken: String?
     /// What listens where, for people: `("the resource API and the web UI", "http://127.0.0.1:5681")`.
     public let places: [(name: String, place: String)]
+    /// Where gateways connect.
+    public let streamPort: Int
     private let workspace: Workspace
 
     public init(_ options: ControlPlaneOptions) async throws {
         firstToken = nil
         places = []
+        streamPort = 0
+        throw StoreError.failed("not wired")
+    }
+
+    /// The file with a token that the gateway `name` of this machine joins with.
+    public func gatewayToken(for name: String) async throws -> String {
         throw StoreError.failed("not wired")
     }
 

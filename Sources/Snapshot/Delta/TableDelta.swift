@@ -8,7 +8,7 @@ public struct TableEdit: WireMessage, Sendable, Hashable {
     public var count = 0
     /// Of routes: the new index of the chain that all the copied ones have from now on, -1 for none; -2: the one
     /// they had, renumbered.
-    public var chain = Self.chainAsItWas
+    public var chain = -2
     /// Each a record of the table in its wire form, its references those of the new snapshot.
     public var records: [[UInt8]] = []
     /// For each of `records` the old index of the record whose place it takes, so that what refers to that

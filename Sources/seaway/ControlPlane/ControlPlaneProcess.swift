@@ -5,9 +5,41 @@ import ControlPlane
 import Dispatch
 
 enum ControlPlaneProcess {
-    /// Serves until a signal; the exit code.
-    static func run(_ options: ControlPlaneOptions, _ signals: StopSignals, console: Console) async throws -> Int32 {
+    /// Serves until a signal, or until the child that `companion` starts ends by itself; the exit code.
+    static func run(
+        _ options: ControlPlaneOptions, _ signals: StopSignals, console: Console,
+        companion: (@Sendable (ControlPlaneServer) async throws -> GatewayChild)? = nil
+    ) async throws -> Int32 {
         let server = try await start(options)
+        announce(server, options, console)
+        return try await withThrowingTaskGroup(of: Int32.self) { group in
+            group.addTask {
+                try await server.run()
+                return 1
+            }
+            group.addTask {
+                await signals.wait()
+                return 0
+            }
+            let child = try await companion?(server)
+            if let child { group.addTask { await child.ended() } }
+            let code: Int32
+            do { code = try await group.next() ?? 1 } catch {
+                child?.stop()
+                throw Failure("the control plane ended: \(error)")
+            }
+            if let child {
+                // It finishes its requests before the control plane leaves.
+                child.stop()
+                _ = await child.ended()
+            }
+            group.cancelAll()
+            while let _ = try? await group.next() {}
+            return code
+        }
+    }
+
+    private static func announce(_ server: ControlPlaneServer, _ options: ControlPlaneOptions, _ console: Console) {
         if let token = server.firstToken {
             console.note(
                 """
@@ -18,20 +50,6 @@ enum ControlPlaneProcess {
                 """)
         }
         for (name, place) in server.places { console.event("\(name) on \(place)") }
-        return try await withThrowingTaskGroup(of: Bool.self) { group in
-            group.addTask {
-                try await server.run()
-                return false
-            }
-            group.addTask {
-                await signals.wait()
-                return true
-            }
-            let wasAsked = try await group.next() ?? false
-            group.cancelAll()
-            while let _ = try? await group.next() {}
-            return wasAsked ? 0 : 1
-        }
     }
 
     private static func start(_ options: ControlPlaneOptions) async throws -> ControlPlaneServer {
