@@ -103,7 +103,8 @@ public struct Catalog: Sendable {
     }
 
     /// A page by id: at most `limit` resources with ids from `start` on (nil: the beginning).
-    public func page(_ type: String, from start: Identifier?, limit: Int) -> (resources: [Resource], next: Identifier?) {
+    public func page(_ type: String, from start: Identifier?, limit: Int) -> (resources: [Resource], next: Identifier?)
+    {
         guard let table = tables[type] else { return ([], nil) }
         let first = start.map { table.ids.lowerBound($0) } ?? 0
         let last = min(table.ids.count, first + max(0, limit))

@@ -55,6 +55,9 @@ public final class Workspace: Sendable {
     /// The newest state.
     public var catalog: Catalog { state.withLock { $0.catalog } }
 
+    /// The stored entity with a name, an id or what makes it unique: what `KongEntities` asks for.
+    public func known(_ kind: EntityKind, _ key: String) -> Identifier? { state.withLock { $0.live.known(kind, key) } }
+
     public var current: Publication {
         state.withLock { Publication(revision: $0.catalog.revision, catalog: $0.catalog, model: $0.live.model) }
     }
@@ -75,6 +78,9 @@ public final class Workspace: Sendable {
         }
         return stream
     }
+
+    /// The stored entity with this name, id or natural key: what readers of files resolve references by.
+    public func known(_ kind: EntityKind, _ key: String) -> Identifier? { state.withLock { $0.live.known(kind, key) } }
 
     /// The state as it was at `revision`.
     public func catalog(at revision: UInt64) async throws(ChangeError) -> Catalog {
@@ -107,7 +113,8 @@ public final class Workspace: Sendable {
         catalog.lastOrder = max(catalog.lastOrder, stored.lastOrder)
         var live = LiveModel(environment: options.environment, expressions: options.expressions)
         for finding in live.apply(Self.everything(catalog)) where finding.severity == .error {
-            logger.error("a stored resource cannot be used", metadata: ["finding": "\(finding.entity): \(finding.message)"])
+            logger.error(
+                "a stored resource cannot be used", metadata: ["finding": "\(finding.entity): \(finding.message)"])
         }
         state.withLock { state in
             state.catalog = catalog
@@ -176,7 +183,9 @@ public final class Workspace: Sendable {
         return try await change(by: author, message: message, dryRun: dryRun) { catalog throws(ChangeError) in
             var edits: [Edit] = []
             for type in ResourceType.all {
-                for old in catalog.all(type.plural) where past.resource(old.key) == nil { edits.append(.delete(old.key)) }
+                for old in catalog.all(type.plural) where past.resource(old.key) == nil {
+                    edits.append(.delete(old.key))
+                }
                 for wanted in past.all(type.plural) where catalog.resource(wanted.key)?.spec != wanted.spec {
                     guard let spec = try? ConfigValue(json: wanted.spec) else { continue }
                     edits.append(.put(Draft(key: wanted.key, spec: spec)))
