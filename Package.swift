@@ -80,6 +80,7 @@ let package = Package(
             "Authority",
             [
                 .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "_CryptoExtras", package: "swift-crypto"),
                 .product(name: "SwiftASN1", package: "swift-asn1"),
                 .product(name: "X509", package: "swift-certificates"),
                 .product(name: "JWTKit", package: "jwt-kit"),
@@ -96,7 +97,11 @@ let package = Package(
                 .product(name: "GRPCCore", package: "grpc-swift-2"),
                 .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "JWTKit", package: "jwt-kit"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "X509", package: "swift-certificates"),
             ]),
 
         // Data plane.
@@ -132,9 +137,17 @@ let package = Package(
         suite("Dialects", ["Dialects", "Model", "Bytes"], exclude: ["Fixtures"]),
         suite("Compile", ["Compile", "Dialects", "Model", "Snapshot", "Bytes"], exclude: ["Golden"]),
         suite("Store", ["Store", "Model"]),
-        suite("Authority", ["Authority"]),
+        suite(
+            "Authority",
+            [
+                "Authority", .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "_CryptoExtras", package: "swift-crypto"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+                .product(name: "X509", package: "swift-certificates"),
+            ]),
         suite("ControlPlane", ["ControlPlane", "Store", "Authority", "Model", "Dialects", "Compile", "Snapshot", "Bytes"]),
         suite("Control", ["Snapshot", "Bytes", "CLinux"]),
+        suite("Snapshot", ["Snapshot", "Bytes"]),
         suite(
             "Supervisor", ["seaway", "seaway-proxy", "Explain", "Snapshot", "Bytes", "CLinux"],
             exclude: ["double_proxy.py", "echo_upstream.py"]),
