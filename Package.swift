@@ -76,7 +76,14 @@ let package = Package(
         module("Compile", ["Model", "Snapshot", "Bytes", "COpenSSL"]),
         module("Explain", ["Snapshot", "Bytes"]),
 
-        module("Store", ["Model", .product(name: "GRDB", package: "GRDB.swift"), "CPostgres", .product(name: "Logging", package: "swift-log")]),
+        module(
+            "Store",
+            [
+                "Model", "CPostgres",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
         module(
             "Authority",
             [
