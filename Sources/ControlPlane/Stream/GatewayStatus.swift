@@ -39,14 +39,3 @@ public struct GatewayStatus: Sendable {
 extension ID {
     init(_ identifier: Identifier) { self.init(high: identifier.high, low: identifier.low) }
 }
-
-extension Identifier {
-    public init(_ id: ID) { self.init(high: id.high, low: id.low) }
-
-    /// A random one (RFC 9562 section 5.4).
-    static func random() -> Identifier {
-        Identifier(
-            high: UInt64.random(in: 0 ... .max) & 0xFFFF_FFFF_FFFF_0FFF | 0x4000,
-            low: UInt64.random(in: 0 ... .max) & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000)
-    }
-}
