@@ -1,5 +1,6 @@
 // Each operation to what answers it; writes go through the workspace, one revision for each request.
 
+import HTTPTypes
 import Dialects
 import Model
 import Store

@@ -7,7 +7,7 @@ import Dialects
 public import HTTPTypes
 public import Hummingbird
 import Logging
-import Model
+public import Model
 import NIOCore
 public import Store
 
@@ -179,11 +179,11 @@ public struct AdminAPI: Sendable {
 }
 
 /// Stands in front of a router without routes, so that every request comes here.
-private struct AdminMiddleware<Context: RequestContext & RemoteAddressRequestContext>: RouterMiddleware {
+struct AdminMiddleware<Context: RequestContext & RemoteAddressRequestContext>: RouterMiddleware {
     let api: AdminAPI
 
-    func handle(
-        _ request: Request, context: Context, next: (Request, Context) async throws -> Response
+    @concurrent func handle(
+        _ request: Request, context: Context, next: @concurrent (Request, Context) async throws -> Response
     ) async throws -> Response {
         await api.respond(to: request, address: context.remoteAddress?.ipAddress ?? "")
     }

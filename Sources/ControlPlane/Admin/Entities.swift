@@ -1,5 +1,6 @@
 // Finding and showing entities of a catalog: by id, by the field that names them, under a parent.
 
+import HTTPTypes
 import Dialects
 import Model
 import Store

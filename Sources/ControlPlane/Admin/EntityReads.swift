@@ -1,5 +1,6 @@
 // GET on entities: one, a page of a collection, a page of a parent's children, the parent of a child.
 
+import HTTPTypes
 import Model
 import Store
 
