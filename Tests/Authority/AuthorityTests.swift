@@ -65,14 +65,17 @@ import _CryptoExtras
     func gateway(_ keys: Keys) async throws {
         let authority = try Authority.make(now: now)
         let request = try Requests.make(key: keys.make(), subject: "spiffe://seaway/control-plane", names: true)
-        let issued = try authority.gatewayCertificate(request: request, id: id, name: "eu-1", labels: ["zone": "eu", "a": "b=c"], now: now)
+        let issued = try authority.gatewayCertificate(
+            request: request, id: id, name: "eu-1", labels: ["zone": "eu", "a": "b=c"], now: now)
         let leaf = try Certificate(pemDocument: PEMDocument.parseMultiple(pemString: issued.chain)[0])
-                let names = try #require(try leaf.extensions.subjectAlternativeNames)
+        let names = try #require(try leaf.extensions.subjectAlternativeNames)
         #expect(Array(names) == [.uniformResourceIdentifier("spiffe://seaway/gateway/\(id)")])
         let identity = try await authority.gateway(leaf, now: now)
-        #expect(identity == GatewayIdentity(
-                id: id, name: "eu-1", labels: ["zone": "eu", "a": "b=c"], serial: issued.serial,
-                notAfter: now + 86_400))
+        #expect(
+            identity
+                == GatewayIdentity(
+                    id: id, name: "eu-1", labels: ["zone": "eu", "a": "b=c"], serial: issued.serial,
+                    notAfter: now + 86_400))
     }
 
     @Test("a name too long for a common name gives way to the id")
@@ -143,7 +146,8 @@ import _CryptoExtras
         #expect(signature.count == 64)
         #expect(key.isValidSignature(Data(signature), for: Data([1, 2, 3])))
         #expect(!key.isValidSignature(Data(signature), for: Data([1, 2, 4])))
-        let chain = try PEMDocument.parseMultiple(pemString: authority.snapshotChain).map(Certificate.init(pemDocument:))
+        let chain = try PEMDocument.parseMultiple(pemString: authority.snapshotChain).map(
+            Certificate.init(pemDocument:))
         #expect(chain.count == 2)
         #expect(chain[1].publicKey.isValidSignature(chain[0].signature, for: chain[0]))
         #expect(chain[0].publicKey == Certificate.PublicKey(key))

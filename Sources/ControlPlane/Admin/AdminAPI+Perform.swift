@@ -1,5 +1,6 @@
 // Each operation to what answers it; writes go through the workspace, one revision for each request.
 
+import HTTPTypes
 import Dialects
 import Model
 import Store
@@ -29,7 +30,7 @@ extension AdminAPI {
         case .replaceConfig: try await replaceConfig(request)
         case .dataPlanes: try await dataPlanes(request)
         case .clusteringStatus: await clusteringStatus()
-        case .openAPI: AdminAnswer(.ok, AdminDocument(table).value)
+        case .openAPI: AdminAnswer(.ok, body: document)
         }
     }
 
