@@ -44,6 +44,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-crypto", "3.12.3"..<"5.0.0"),
         .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
@@ -76,11 +77,19 @@ let package = Package(
         module("Compile", ["Model", "Snapshot", "Bytes", "COpenSSL"]),
         module("Explain", ["Snapshot", "Bytes"]),
 
-        module("Store", ["Model", .product(name: "GRDB", package: "GRDB.swift"), "CPostgres", .product(name: "Logging", package: "swift-log")]),
+        module(
+            "Store",
+            [
+                "Model", "CPostgres",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
         module(
             "Authority",
             [
                 .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "_CryptoExtras", package: "swift-crypto"),
                 .product(name: "SwiftASN1", package: "swift-asn1"),
                 .product(name: "X509", package: "swift-certificates"),
                 .product(name: "JWTKit", package: "jwt-kit"),
@@ -93,11 +102,16 @@ let package = Package(
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOCertificateReloading", package: "swift-nio-extras"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "GRPCCore", package: "grpc-swift-2"),
                 .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "JWTKit", package: "jwt-kit"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "X509", package: "swift-certificates"),
             ]),
 
         // Data plane.
@@ -133,9 +147,17 @@ let package = Package(
         suite("Dialects", ["Dialects", "Model", "Bytes"], exclude: ["Fixtures"]),
         suite("Compile", ["Compile", "Dialects", "Model", "Snapshot", "Bytes"], exclude: ["Golden"]),
         suite("Store", ["Store", "Model"]),
-        suite("Authority", ["Authority"]),
+        suite(
+            "Authority",
+            [
+                "Authority", .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "_CryptoExtras", package: "swift-crypto"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+                .product(name: "X509", package: "swift-certificates"),
+            ]),
         suite("ControlPlane", ["ControlPlane", "Store", "Authority", "Model", "Dialects", "Compile", "Snapshot", "Bytes"]),
         suite("Control", ["Snapshot", "Bytes", "CLinux"]),
+        suite("Snapshot", ["Snapshot", "Bytes"]),
         suite(
             "Supervisor", ["seaway", "seaway-proxy", "Explain", "Snapshot", "Bytes", "CLinux"],
             exclude: ["double_proxy.py", "echo_upstream.py"]),

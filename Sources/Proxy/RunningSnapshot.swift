@@ -54,6 +54,8 @@ struct RouteFacts: Sendable {
 
 /// Why a snapshot cannot be put in effect; the one before stays.
 struct SnapshotRefusal: Error, CustomStringConvertible {
+    /// `route "users"`, `certificate 4f…`; empty: no single one.
+    var entity = ""
     let description: String
 }
 
@@ -223,7 +225,8 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
                 failed: { index, _ in failed = index })
         } catch {
             let which = failed >= 0 ? "certificate \(s.certificates[failed].id)" : "the listener's TLS settings"
-            throw SnapshotRefusal(description: "\(which) cannot be used: \(error)")
+            throw SnapshotRefusal(
+                entity: failed >= 0 ? which : "", description: "\(which) cannot be used: \(error)")
         }
     }
 
@@ -254,6 +257,7 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
                             ? identity(s.certificates[policy.clientCertificate]) : nil))
             } catch {
                 throw SnapshotRefusal(
+                    entity: "service \"\(service.name)\"",
                     description: "the TLS settings of service \(service.name) cannot be used: \(error)")
             }
             known[policy] = profiles.count - 1

@@ -4,7 +4,7 @@ public import Model
 
 /// Why a store could not do what it was asked.
 public enum StoreError: Error, Sendable, Equatable {
-    /// Somebody else committed first; the head is now `head`. Catch up with `changes(after:)` and try again.
+    /// Somebody else committed first; the head is now `head`. Catch up with `progress(since:)` and try again.
     case conflict(head: UInt64)
     case notFound
     /// The name, or the hash, is taken.
@@ -28,6 +28,22 @@ public struct StoredState: Sendable {
         self.revision = revision
         self.resources = resources
         self.lastOrder = lastOrder
+    }
+}
+
+/// What happened to the resources since a revision: all that somebody who has that one needs to have the newest.
+public struct StoreProgress: Sendable {
+    /// The newest revision.
+    public var revision: UInt64
+    /// The largest `Resource.order` ever given out.
+    public var lastOrder: UInt64
+    /// By key; with those that were changed and changed back, because their version is another one now.
+    public var changes: [Change]
+
+    public init(revision: UInt64, lastOrder: UInt64, changes: [Change]) {
+        self.revision = revision
+        self.lastOrder = lastOrder
+        self.changes = changes
     }
 }
 
@@ -81,7 +97,13 @@ public protocol Store: Sendable {
     func state() async throws(StoreError) -> StoredState
     /// The number of the newest revision; 0: none.
     func head() async throws(StoreError) -> UInt64
+    /// What to add to the state of `revision` to get the newest one, and which that is: read at one moment.
+    func progress(since revision: UInt64) async throws(StoreError) -> StoreProgress
     /// Writes one revision if the head is still `base`; else throws `conflict`.
+    ///
+    /// When the connection is lost on the way, this finds out whether the revision was stored and returns the
+    /// truth. Only if the database stays away for longer than that takes (about 30 s) it throws `unavailable`
+    /// without knowing; the head tells later.
     func commit(_ commit: Commit, onto base: UInt64) async throws(StoreError) -> Revision
     /// Newest first; at most `limit`, only numbers below `before` if that is given.
     func revisions(limit: Int, before: UInt64?) async throws(StoreError) -> [Revision]
@@ -98,12 +120,16 @@ public protocol Store: Sendable {
     /// Newest first.
     func audit(_ query: AuditQuery) async throws(StoreError) -> [AuditRecord]
 
+    /// The number of the first line of the log that is not as it was written: changed, removed or put in
+    /// later. Nil: there is none. Reads the whole log.
+    func verifyAudit() async throws(StoreError) -> UInt64?
+
     // MARK: Tokens
 
     func tokens() async throws(StoreError) -> [TokenRecord]
     /// Adds one, or throws `duplicate`.
     func add(_ token: TokenRecord) async throws(StoreError)
-    /// Replaces roles, labels, `expiresAt`, `revokedAt`, `usedAt` of the one with its id.
+    /// Replaces roles, labels, `expiresAt`, `revokedAt`, `usedAt` of the one with its id, or throws `notFound`.
     func update(_ token: TokenRecord) async throws(StoreError)
 
     // MARK: Gateways
@@ -111,6 +137,7 @@ public protocol Store: Sendable {
     func gateways() async throws(StoreError) -> [GatewayRecord]
     /// Adds it or replaces the one with its id.
     func save(_ gateway: GatewayRecord) async throws(StoreError)
+    /// Does nothing when there is none.
     func remove(gateway id: Identifier) async throws(StoreError)
 
     // MARK: Small things by name

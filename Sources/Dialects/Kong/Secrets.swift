@@ -126,7 +126,8 @@ extension KongLoader {
 
     /// The secret behind `{vault://env/NAME}`; any other text is its own value.
     func resolveVault(_ text: String, at node: Int, _ field: String) -> String? {
-        guard text.hasPrefix("{vault://"), text.hasSuffix("}") else { return text }
+        guard purpose.resolvesVaults, text.hasPrefix("{vault://"), text.hasSuffix("}") else { return text }
+        hasVaultReferences = true
         let inner = text.dropFirst("{vault://".count).dropLast()
         let parts = inner.split(separator: "/", omittingEmptySubsequences: true)
         guard parts.count >= 2 else {

@@ -5,6 +5,8 @@
 //   control.sock      where proxies and commands reach the supervisor
 //   snapshot, sockets the last configuration in effect and where it was served, for a proxy that
 //                     nobody answers
+//   join              where a control plane gives the configuration: which one. `snapshot` holds settings and
+//                     listeners only then, and the proxy keeps `identity`, `configuration` and `attempt`
 
 import Bytes
 import CLinux
@@ -20,6 +22,7 @@ final class StateDirectory {
     var controlPath: String { path + "/control.sock" }
     var snapshotPath: String { path + "/snapshot" }
     var socketsPath: String { path + "/sockets" }
+    var joinPath: String { path + "/join" }
     private var proxiesPath: String { path + "/proxies.lock" }
 
     /// Makes the directory if need be, and becomes its only supervisor.
@@ -51,7 +54,9 @@ final class StateDirectory {
     func release() {
         _ = unsafe unlink(controlPath)
         if isTemporary {
-            for name in ["snapshot", "sockets", "proxies.lock", "supervisor.lock"] {
+            for name in [
+                "snapshot", "sockets", "join", "identity", "configuration", "attempt", "proxies.lock", "supervisor.lock",
+            ] {
                 _ = unsafe unlink(path + "/" + name)
             }
             _ = unsafe rmdir(path)
@@ -116,7 +121,7 @@ final class StateDirectory {
     /// Where a gateway's state goes when nobody says: a directory that the same file and addresses
     /// find again, or a temporary one where there is no home.
     static func standard(for plan: GatewayPlan) throws(Failure) -> (path: String, isTemporary: Bool) {
-        var name = plan.config
+        var name = plan.origin
         for listener in plan.listeners {
             name += "\n\(listener.place) \(listener.tls)"
             if listener.kind == .stream { name += " \(listener.scheme)" }
