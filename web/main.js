@@ -45,7 +45,7 @@ function drawSide() {
         class: "nav-link", href: address(path), data: { path }, "aria-keyshortcuts": `g ${key}`,
       }, icon(image), h("span", text)))))),
     h("div", { class: "side-foot" }, h("p", { class: "connection", id: "connection" }), h("div", { class: "side-tools" },
-      h("button", { class: "button is-bare", type: "button", "aria-label": "Light or dark", title: "Light or dark", onclick: () => seawayTheme() }, icon("sun"), icon("moon")),
+      h("button", { class: "button is-bare theme", type: "button", "aria-label": "Light or dark", title: "Light or dark", onclick: () => seawayTheme() }, icon("sun"), icon("moon")),
       h("button", { class: "button is-bare", type: "button", "aria-label": "Search everything", title: "Search everything (Ctrl K)", onclick: palette }, icon("search")),
       h("button", { class: "button is-bare", type: "button", "aria-label": "Keys", title: "Keys (?)", onclick: () => import("./parts/keys_help.js").then((m) => m.default()) }, icon("help")),
       h("span", { class: "spring" }),
@@ -74,7 +74,8 @@ function mark() {
 
 async function drawWho() {
   const who = await whoami();
-  const name = who.name ?? who.actor ?? "";
+  const { name } = who;
+  me = name;
   put(document.getElementById("who"), menu(name, [
     { text: `Logged in as ${name}`, icon: "consumers", action: () => go("/tokens") },
     { text: "Log out", icon: "leave", action: logOut },
@@ -125,6 +126,10 @@ async function show(visit) {
   }
 }
 
+/** What was saved here a moment ago has been told already. */
+let me = "";
+const ownRevision = (revision) => revision.source === "ui" && revision.actor === me;
+
 onEnter(mark);
 drawSide();
 document.querySelector(".deck").prepend(bar);
@@ -136,8 +141,8 @@ live.listen(null, (kind, data) => {
     put(line, data.state === "live" ? [h("span", { class: "dot is-good" }), "Live"] : data.state === "lost" ? [h("span", { class: "dot is-warn" }), "Connecting…"] : null);
   }
   if (kind === "revision") {
-    const by = data.actor ?? data.author ?? "";
-    toast(`Revision ${data.revision ?? data.number ?? ""}${by ? ` by ${by}` : ""}`, { kind: "news", link: { text: "See it", href: address(`/history/${data.revision ?? data.number}`) } });
+    if (ownRevision(data)) return;
+    toast(`Revision ${data.revision} by ${data.actor}`, { kind: "news", link: { text: "See it", href: address(`/history/${data.revision}`) } });
   }
 });
 

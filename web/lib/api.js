@@ -52,8 +52,7 @@ function toLogin() {
   go("/login", { query: { next: next === address("/") ? "" : next }, replace: true });
 }
 
-const itemsOf = (data) => (Array.isArray(data) ? data : (data?.items ?? data?.data ?? []));
-const nextOf = (data) => data?.next ?? data?.after ?? null;
+const itemsOf = (data) => data?.items ?? [];
 
 /** All resources of a type. `onPart` sees what is there after the first page and after each further one. */
 export async function list(type, { signal, onPart, query } = {}) {
@@ -62,7 +61,7 @@ export async function list(type, { signal, onPart, query } = {}) {
   for (let page = 0; page < 1000; page++) {
     const data = await get(`/${type}`, { signal, query: { ...query, limit: page === 0 && onPart ? 100 : 1000, after } });
     all.push(...itemsOf(data));
-    after = nextOf(data);
+    after = data?.next ?? null;
     onPart?.(all, !after);
     if (!after) break;
   }
@@ -94,9 +93,12 @@ export const tokens = async (options) => itemsOf(await get("/tokens", options));
 export const audit = async (options) => itemsOf(await get("/audit", options));
 export const rollouts = async (options) => itemsOf(await get("/rollouts", options));
 export const expiries = async (options) => itemsOf(await get("/certificates-expiry", options));
-export const changesOf = async (data) => (Array.isArray(data) ? data : (data?.changes ?? itemsOf(data)));
 
 let asked = null;
+let rules = [];
 /** Who is logged in; asked once. */
-export const whoami = () => (asked ??= get("/whoami").catch((error) => { asked = null; throw error; }));
-export const forgetWho = () => (asked = null);
+export const whoami = () => (asked ??= get("/whoami").then((who) => { rules = who.rules ?? []; return who; }, (error) => { asked = null; throw error; }));
+export const forgetWho = () => { asked = null; rules = []; };
+
+/** Whether the rules of whoever is logged in allow a verb on some resource of a type: the API has the last word. */
+export const may = (verb, type) => rules.some((rule) => rule.verbs.includes(verb) && rule.types.includes(type));

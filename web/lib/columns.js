@@ -1,6 +1,7 @@
 // The columns of each type's table. A row is a resource with `names`: resources that it refers to, by type and id.
 
 import { badge, code } from "../parts/bits.js";
+import { verdict } from "./fleet.js";
 import { ago, brief } from "./format.js";
 import { h } from "./dom.js";
 import { pluginTitle, titleOf } from "./types.js";
@@ -16,7 +17,7 @@ const tags = {
 };
 const name = (title = "Name") => ({ key: "name", title, width: "minmax(9rem, 1.2fr)", value: titleOf, cell: (row) => h("b", titleOf(row)) });
 const enabled = {
-  key: "enabled", title: "State", width: "6.500rem", rank: 2, value: (row) => (row.spec?.enabled === false ? "off" : "on"),
+  key: "enabled", title: "State", width: "6.5rem", rank: 2, value: (row) => (row.spec?.enabled === false ? "off" : "on"),
   cell: (row) => (row.spec?.enabled === false ? badge("off") : badge("on", "good")),
 };
 const named = (row, type, field) => {
@@ -61,7 +62,7 @@ export const COLUMNS = {
   ],
   upstreams: [
     name(),
-    { key: "health", title: "Targets", width: "minmax(9rem, 1fr)", value: (row) => row.health?.text ?? "", cell: (row) => row.health?.cell ?? h("span", { class: "note" }, "–") },
+    { key: "health", title: "Targets", width: "minmax(10rem, 1fr)", value: (row) => counted(row.health).text, cell: (row) => badge(counted(row.health).text, counted(row.health).kind) },
     { key: "algorithm", title: "Balancing", width: "10rem", rank: 2, value: spec("algorithm") },
     { key: "hash_on", title: "Hash on", width: "8rem", rank: 3, value: spec("hash_on") },
     tags, updated,
@@ -72,7 +73,7 @@ export const COLUMNS = {
   ],
   plugins: [
     { key: "name", title: "Plugin", width: "minmax(10rem, 1.2fr)", value: (row) => pluginTitle(row), cell: (row) => h("b", pluginTitle(row)) },
-    { key: "scope", title: "Works on", width: "minmax(10rem, 1.600fr)", value: scope },
+    { key: "scope", title: "Works on", width: "minmax(10rem, 1.6fr)", value: scope },
     enabled, tags, updated,
   ],
   snis: [name("Server name"), refers("Certificate", "certificates", "certificate"), tags, updated],
@@ -84,6 +85,14 @@ export const COLUMNS = {
 
 const QUIET = new Set(["id", "name", "tags", "created_at", "updated_at", "cert", "key", "secret", "password", "client_secret"]);
 const summary = (s) => Object.entries(s ?? {}).filter(([key, value]) => !QUIET.has(key) && value !== null && typeof value !== "object").slice(0, 4).map(([key, value]) => `${key} ${brief(value)}`).join(" · ");
+
+/** "3 healthy", "1 of 3 unhealthy": over what all gateways report of an upstream's targets. */
+function counted(targets) {
+  if (!targets?.size) return { kind: "plain", text: "nothing reported" };
+  const verdicts = [...targets.values()].map((views) => verdict(views)[0]);
+  const bad = verdicts.filter((kind) => kind === "bad" || kind === "warn").length;
+  return bad ? { kind: bad === verdicts.length ? "bad" : "warn", text: `${bad} of ${verdicts.length} unhealthy` } : { kind: verdicts.includes("good") ? "good" : "plain", text: verdicts.includes("good") ? `${verdicts.length} healthy` : `${verdicts.length} not checked` };
+}
 
 const refer = (...types) => async (byID) => Object.fromEntries(await Promise.all(types.map(async (type) => [type, await byID(type)])));
 /** What has to be known before the rows of a type can be drawn. */

@@ -4,27 +4,20 @@ import { gateways as fetchGateways } from "./api.js";
 import { instant } from "./format.js";
 import { quantile } from "../parts/chart.js";
 
-const first = (object, ...names) => { for (const name of names) if (object?.[name] !== undefined && object[name] !== null) return object[name]; return undefined; };
-
 /** One gateway of the API. `state`: good, warn (behind, or rejected something), bad (no stream), off (revoked). */
 export function gatewayOf(raw, revision) {
-  const report = raw.report ?? raw.traffic ?? {};
+  const report = raw.report ?? {};
   const gateway = {
     raw, id: raw.id, name: raw.name, labels: raw.labels ?? {}, address: raw.address ?? "", version: raw.version ?? "",
-    revision: Number(first(raw, "revision") ?? 0), workers: raw.workers,
-    rejected: Number(first(raw, "rejectedRevision", "rejected_revision") ?? raw.rejected?.revision ?? 0),
-    rejectedEntity: first(raw, "rejectedEntity", "rejected_entity") ?? raw.rejected?.entity ?? "",
-    rejectedReason: first(raw, "rejectedReason", "rejected_reason") ?? raw.rejected?.reason ?? "",
-    isConnected: Boolean(first(raw, "connected", "isConnected") ?? raw.state === "connected"),
-    seen: instant(first(raw, "lastSeenAt", "last_seen_at", "lastSeen", "last_seen")), joined: instant(first(raw, "joinedAt", "joined_at")),
-    revoked: instant(first(raw, "revokedAt", "revoked_at")),
-    certificateEnds: instant(first(raw, "certificateExpiresAt", "certificate_expires_at")),
-    controlPlane: first(raw, "controlPlane", "control_plane") ?? "",
-    applyTime: first(raw, "applyMicroseconds", "apply_microseconds"),
+    revision: raw.revision ?? 0,
+    rejected: raw.rejected?.revision ?? 0, rejectedEntity: raw.rejected?.entity ?? "", rejectedReason: raw.rejected?.reason ?? "",
+    isConnected: raw.connected === true,
+    seen: instant(raw.lastSeen), joined: instant(raw.joinedAt), revoked: instant(raw.revokedAt), certificateEnds: instant(raw.certificateExpiresAt),
+    controlPlane: raw.controlPlane ?? "",
     requests: Number(report.requests ?? 0), errors: Number(report.errors ?? 0), connections: report.connections ?? 0,
-    bounds: first(report, "latencyBounds", "latency_bounds") ?? [], counts: first(report, "latencyCounts", "latency_counts") ?? [],
-    memory: first(report, "residentBytes", "resident_bytes"), started: instant(first(report, "startedAt", "started_at")),
-    targets: (report.targets ?? raw.targets ?? []).map((one) => ({ upstream: one.upstream, target: one.target, address: one.address ?? "", state: stateOf(one.state) })),
+    bounds: report.latencyBounds ?? [], counts: report.latencyCounts ?? [],
+    memory: report.residentBytes, started: instant(report.startedAt),
+    targets: (report.targets ?? []).map((one) => ({ upstream: one.upstream, target: one.target, address: one.address ?? "", state: stateOf(one.state) })),
   };
   gateway.state = gateway.revoked ? "off" : !gateway.isConnected ? "bad" : gateway.rejected || (revision && gateway.revision < revision) ? "warn" : "good";
   gateway.says = gateway.revoked ? "revoked" : !gateway.isConnected ? "no stream" : gateway.rejected ? `rejected ${gateway.rejected}` : revision && gateway.revision < revision ? "behind" : "in effect";

@@ -2,6 +2,12 @@
 
 /** `first`: fields shown at once, the others under "More settings". `below`: types whose `field` points here. */
 export const TYPES = {
+  roles: {
+    kind: "Role", one: "role", many: "Roles", icon: "tokens",
+    lead: "What a token or a person may do: verbs on types, for some labels.",
+    first: ["name", "description", "rules"],
+    empty: "There are admin, operator, viewer and gateway already. A role of your own can do less.",
+  },
   services: {
     kind: "Service", one: "service", many: "Services", icon: "services",
     lead: "Where requests go: an application behind the gateways.",

@@ -1,7 +1,8 @@
 // A whole file in one transaction: pasted or dropped, looked at first, then applied, to all or to some first.
 
-import { call, changesOf, Problem } from "../lib/api.js";
+import { call, Problem } from "../lib/api.js";
 import { h, put } from "../lib/dom.js";
+import { icon } from "../lib/icons.js";
 import { forget } from "../lib/resources.js";
 import { address, go, guardLeaving } from "../lib/router.js";
 import { button, card, findings, head, notice } from "../parts/bits.js";
@@ -37,7 +38,7 @@ export default async function apply(page) {
       const { data } = await call("POST", "/apply", {
         body: text.value, query: { dryRun: dryRun || undefined, prune: prune.checked || undefined, selectTag: prune.checked ? tag.value.trim() : undefined, message: dryRun ? undefined : message.value.trim(), canary: dryRun ? undefined : canary.value.trim() },
       });
-      const changes = await changesOf(data);
+      const changes = data.changes;
       const warnings = data.warnings?.length ? notice("warning", findings(data.warnings)) : null;
       if (dryRun) {
         go_.disabled = changes.length === 0;
@@ -64,7 +65,10 @@ export default async function apply(page) {
     stale();
   });
   stale();
-  put(page, head("Apply", { lead: "A kong.yml, or documents with a type. All of it becomes one revision, or none of it." }),
+  put(page, head("Apply", {
+    lead: "A kong.yml, or documents with a type. All of it becomes one revision, or none of it.",
+    actions: [h("a", { class: "button", href: "/v1/export?format=kong", download: "kong.yml" }, icon("download", 16), "Export kong.yml")],
+  }),
     h("div", { class: "columns is-even" },
       card("File", { actions: [h("label", { class: "button is-small", for: "pick" }, "Choose a file"), file, button("Example", { kind: "small", action: () => { text.value = EXAMPLE; stale(); } })] },
         h("label", { for: "file", class: "away" }, "Configuration"), text,

@@ -14,7 +14,7 @@ const KINDS = { certificates: "server", ca_certificates: "authority", gateways: 
 
 export default async function certificates(page, { signal }) {
   const table = new Table({
-    name: "certificates", label: "Certificates", href: (row) => row.link, sort: "ends",
+    name: "certificates", label: "Certificates", href: (row) => row.link, order: "ends",
     columns: [
       { key: "name", title: "For", width: "minmax(10rem, 1.5fr)", value: (row) => row.title, cell: (row) => h("b", row.title) },
       { key: "kind", title: "Kind", width: "8rem", rank: 2, value: (row) => KINDS[row.type] ?? row.type },
@@ -24,8 +24,6 @@ export default async function certificates(page, { signal }) {
     ],
     empty: () => empty("No certificates yet", TYPES.certificates.empty, [button("New certificate", { icon: "plus", kind: "primary", href: address("/certificates/new") })], "certificates"),
   });
-  table.sort ??= { key: "ends", down: false };
-  table.head();
   page.classList.add("is-full");
   put(page, head("Certificates", {
     lead: TYPES.certificates.lead,
@@ -39,11 +37,11 @@ export default async function certificates(page, { signal }) {
       const about = known.get(one.id);
       known.delete(one.id);
       const names = named(one.id);
-      return { id: one.id, type, snis: names, title: about?.subject || names[0] || one.id.slice(0, 8), issuer: about?.issuer, ends: instant(about?.notAfter ?? about?.not_after ?? about?.expiresAt ?? about?.expires_at), link: address(pathOf(type, one.id)), also: one.labels };
+      return { id: one.id, type, snis: names, title: about?.name || names[0] || one.id.slice(0, 8), issuer: about?.issuer, ends: instant(about?.notAfter), link: address(pathOf(type, one.id)), also: one.labels };
     };
     const rows = [...stored.map(row("certificates")), ...authorities.map(row("ca_certificates"))];
     for (const about of known.values()) {
-      rows.push({ id: about.id, type: about.type ?? about.kind ?? "gateways", snis: [], title: about.name ?? about.subject ?? about.id, issuer: about.issuer, ends: instant(about.notAfter ?? about.not_after ?? about.expiresAt ?? about.expires_at), link: (about.type ?? about.kind) === "gateways" ? address(`/gateways/${about.id}`) : undefined });
+      rows.push({ id: about.id, type: about.type, snis: [], title: about.name || about.subject, issuer: about.issuer, ends: instant(about.notAfter), link: about.type === "gateways" ? address(`/gateways/${about.id}`) : undefined });
     }
     table.set(rows);
   };

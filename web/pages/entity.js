@@ -1,6 +1,6 @@
 // One resource: its form, what hangs below it, its history in the address bar of one page.
 
-import { create, one, Problem, remove, save, schema as fetchSchema } from "../lib/api.js";
+import { create, may, one, Problem, remove, save, schema as fetchSchema } from "../lib/api.js";
 import { h, put } from "../lib/dom.js";
 import { shortID, time } from "../lib/format.js";
 import { listen } from "../lib/live.js";
@@ -55,7 +55,7 @@ export default async function entity(page, { parameters, details, signal, title 
       lead: type === "plugins" ? `Works on ${scope({ ...resource, names })}` : null,
       actions: [
         copyAs(type, () => trim(resource.spec, schema.fields)),
-        button("Delete", { icon: "trash", kind: "quiet-danger", action: () => delete_(type, resource, name, parent && pathOf(parent, resource.spec[field].id)) }),
+        may("delete", type) && button("Delete", { icon: "trash", kind: "quiet-danger", action: () => delete_(type, resource, name, parent && pathOf(parent, resource.spec[field].id)) }),
       ],
     }),
     changedNote,
@@ -94,7 +94,9 @@ function editor(type, resource, schema, name) {
   const edited = form(type, schema, base, { isNew: false, fixed, changed: () => drawBar() });
   guardLeaving(() => (edited.isChanged() ? "You have changes that are not saved. Leave anyway?" : null));
   const submit = h("button", { class: "button is-primary", type: "submit" }, "Save");
+  const isFixed = !may("update", type);
   function drawBar() {
+    if (isFixed) return void put(bar, h("span", { class: "note" }, "Your role may read this, not change it."));
     bar.classList.toggle("is-on", edited.isChanged());
     put(bar, h("span", { class: "note" }, edited.isChanged() ? "Not saved yet" : ""), h("span", { class: "spring" }),
       edited.isChanged() && h("button", { class: "button", type: "button", onclick: () => { edited.settled(); reload(); } }, "Discard"), submit);

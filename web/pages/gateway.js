@@ -2,7 +2,7 @@
 
 import { call, get } from "../lib/api.js";
 import { h, put } from "../lib/dom.js";
-import { fleet, Meter, verdict } from "../lib/fleet.js";
+import { gatewayOf, Meter, verdict } from "../lib/fleet.js";
 import { bytes, count, milliseconds, percent, short, time } from "../lib/format.js";
 import { listen, poll } from "../lib/live.js";
 import { byID } from "../lib/resources.js";
@@ -19,8 +19,11 @@ export default async function gateway(page, { parameters, signal, title }) {
   let state = "";
   async function load() {
     const status = await get("/status", { signal }).catch(() => ({}));
-    const one = (await fleet(Number(status.revision ?? 0), { signal })).find((gateway) => gateway.id === parameters.id || gateway.name === parameters.id);
-    if (!one) {
+    let one;
+    try {
+      one = gatewayOf(await get(`/gateways/${encodeURIComponent(parameters.id)}`, { signal }), status.revision ?? 0);
+    } catch (error) {
+      if (error.status !== 404) throw error;
       put(page, head("Gateway", { crumbs: [["Gateways", address("/gateways")]] }), empty("There is no such gateway", "It may have been removed. Those that joined are in the list.", [button("All gateways", { href: address("/gateways"), kind: "primary" })], "gateways"));
       return;
     }
@@ -35,8 +38,8 @@ export default async function gateway(page, { parameters, signal, title }) {
     meter.read([one]);
     const rate = meter.byGateway.get(one.id);
     put(parts.notes,
-      one.revoked && notice("warning", "This gateway was revoked ", when(one.revoked), ". It serves on with what it has, and gets nothing new."),
-      one.rejected && notice("error", h("b", `It rejected revision ${one.rejected}. `), one.rejectedEntity && h("b", `${one.rejectedEntity}: `), one.rejectedReason, `. Revision ${one.revision} stays in effect. `,
+      one.revoked > 0 && notice("warning", "This gateway was revoked ", when(one.revoked), ". It serves on with what it has, and gets nothing new."),
+      one.rejected > 0 && notice("error", h("b", `It rejected revision ${one.rejected}. `), one.rejectedEntity && h("b", `${one.rejectedEntity}: `), one.rejectedReason, `. Revision ${one.revision} stays in effect. `,
         h("a", { href: address(`/history/${one.rejected}`) }, "What the revision changed")),
       !one.isConnected && !one.revoked && notice("warning", "It has no stream to a control plane; last seen ", when(one.seen), ". Check that it runs, and that it reaches the addresses in its --control-plane."));
     put(parts.tiles,

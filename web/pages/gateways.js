@@ -24,7 +24,7 @@ export default async function gateways(page, { signal }) {
       { key: "name", title: "Name", width: "minmax(9rem, 1.2fr)", value: (row) => row.name, cell: (row) => h("b", row.name) },
       { key: "state", title: "State", width: "9rem", value: (row) => row.says, cell: (row) => badge(row.says, row.state) },
       { key: "revision", title: "Revision", width: "6rem", rank: 2, value: (row) => row.revision },
-      { key: "labels", title: "Labels", width: "minmax(10rem, 1.5fr)", rank: 2, value: (row) => row.labels, cell: (row) => labelChips(row.labels) },
+      { key: "labels", title: "Labels", width: "minmax(14rem, 2.2fr)", rank: 2, value: (row) => row.labels, cell: (row) => labelChips(row.labels) },
       { key: "rate", title: "Requests/s", width: "7rem", rank: 2, value: (row) => rate(row)?.rate ?? -1, cell: (row) => short(rate(row)?.rate ?? NaN) },
       { key: "errors", title: "Errors", width: "6rem", rank: 3, value: (row) => rate(row)?.errors ?? -1, cell: (row) => percent(rate(row)?.errors ?? NaN) },
       { key: "p99", title: "p99", width: "6rem", rank: 3, value: (row) => rate(row)?.p99 || -1, cell: (row) => milliseconds(rate(row)?.p99 ?? NaN) },
@@ -46,7 +46,7 @@ export default async function gateways(page, { signal }) {
   }
   const load = async () => {
     const status = await get("/status", { signal }).catch(() => ({}));
-    all = await fleet(Number(status.revision ?? 0), { signal });
+    all = await fleet(status.revision ?? 0, { signal });
     meter.read(all);
     draw();
   };

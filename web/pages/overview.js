@@ -31,7 +31,7 @@ export default async function overview(page, { signal }) {
       get("/status", { signal }).catch(() => ({})), revisions({ signal, query: { limit: 6 } }).catch(() => []), expiries({ signal }).catch(() => []), all("upstreams").catch(() => []),
     ]);
     upstreamNames = new Map(upstreams.map((one) => [one.id, titleOf(one)]));
-    revision = Number(status.revision ?? newest[0]?.number ?? newest[0]?.revision ?? 0);
+    revision = status.revision ?? newest[0]?.revision ?? 0;
     drawChanges(parts.changes, newest);
     drawExpiring(parts.expiring, ends);
   }
@@ -62,7 +62,7 @@ function drawTiles(holder, gateways, revision, point, history) {
   const current = connected.filter((one) => one.revision >= revision && !one.rejected);
   const bad = point && point.errors > 0.01;
   put(holder,
-    tile("Gateways", [count(connected.length), h("small", ` of ${count(there.length)}`)], there.length === connected.length ? "all connected" : plural(there.length - connected.length, "gateway has", "gateways have") + " no stream", null, there.length === connected.length ? null : "bad"),
+    tile("Gateways", [count(connected.length), h("small", ` of ${count(there.length)}`)], there.length === connected.length ? "all connected" : `${count(there.length - connected.length)} without a stream`, null, there.length === connected.length ? null : "bad"),
     tile("Revision", revision ? h("a", { href: address(`/history/${revision}`) }, count(revision)) : "–",
       connected.length === 0 ? "no gateway has it" : current.length === connected.length ? "in effect on every gateway" : `in effect on ${current.length} of ${connected.length}`,
       connected.length > 0 && h("div", { class: "meter", role: "img", "aria-label": `${current.length} of ${connected.length}` }, share(current.length / connected.length)), current.length === connected.length ? null : "warn"),
@@ -127,18 +127,18 @@ function drawChanges(holder, revisions) {
     return;
   }
   put(holder, h("ol", { class: "feed" }, revisions.map((one) => {
-    const number = one.number ?? one.revision;
-    return h("li", h("a", { href: address(`/history/${number}`), class: "feed-main" }, h("b", `${number}`), " ", one.message || countsOf(one)), h("span", { class: "note" }, one.actor, " · ", when(instant(one.time))));
+    const number = one.revision;
+    return h("li", h("a", { href: address(`/history/${number}`), class: "feed-main" }, h("b", `${number}`), h("span", one.message || countsOf(one))), h("span", { class: "note" }, one.actor, " · ", when(instant(one.time))));
   })));
 }
 
 export const countsOf = (one) => [["created", one.created], ["updated", one.updated], ["deleted", one.deleted]].filter(([, value]) => value).map(([word, value]) => `${count(value)} ${word}`).join(", ") || "no change";
 
 function drawExpiring(holder, ends) {
-  const soon = ends.map((one) => ({ ...one, ends: instant(one.notAfter ?? one.not_after ?? one.expiresAt ?? one.expires_at) })).sort((a, b) => a.ends - b.ends);
+  const soon = ends.map((one) => ({ ...one, ends: instant(one.notAfter) })).filter((one) => one.type !== "gateways").sort((a, b) => a.ends - b.ends);
   if (!soon.length) return void put(holder, h("p", { class: "note" }, "No certificates are stored."));
   put(holder, h("ol", { class: "feed" }, soon.slice(0, 4).map((one) => {
     const days = (one.ends - Date.now()) / 86_400_000;
-    return h("li", h("span", { class: "feed-main" }, icon("certificates", 15), " ", one.subject ?? one.name ?? (one.names ?? one.snis ?? []).join(", ")), badge(days < 0 ? "ended" : days < 2 ? "ends today" : `${Math.floor(days)} days`, days < 7 ? "bad" : days < 30 ? "warn" : "good"));
+    return h("li", h("span", { class: "feed-main" }, icon("certificates", 15), h("span", one.name || one.subject)), badge(days < 0 ? "ended" : days < 2 ? "ends today" : `${Math.floor(days)} days`, days < 7 ? "bad" : days < 30 ? "warn" : "good"));
   })));
 }

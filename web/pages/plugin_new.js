@@ -1,7 +1,6 @@
 // Which plugin: chosen from those that gateways run.
 
-import { schema } from "../lib/api.js";
-import { get } from "../lib/api.js";
+import { get, schema } from "../lib/api.js";
 import { h, put } from "../lib/dom.js";
 import { icon } from "../lib/icons.js";
 import { address, query } from "../lib/router.js";
@@ -23,11 +22,14 @@ const ABOUT = {
   prometheus: ["Numbers", "Counts requests, bytes and latencies for Prometheus."],
 };
 
+const GROUPS = ["Who calls", "Limits", "Changes", "Browsers", "Numbers", "Others"];
+
 export default async function pluginNew(page, visit) {
   if (query().get("name")) return entity(page, { ...visit, parameters: { type: "plugins" }, details: { isNew: true } });
   visit.title("New plugin");
-  const named = await get("/schemas/plugins", { signal: visit.signal }).then((data) => (Array.isArray(data) ? data : data.items ?? data.plugins ?? Object.keys(data)).map((one) => one.name ?? one)).catch(() => Object.keys(ABOUT));
-  const groups = Map.groupBy ? Map.groupBy(named, (name) => ABOUT[name]?.[0] ?? "Others") : named.reduce((map, name) => map.set(ABOUT[name]?.[0] ?? "Others", [...(map.get(ABOUT[name]?.[0] ?? "Others") ?? []), name]), new Map());
+  const named = (await get("/schemas", { signal: visit.signal })).plugins;
+  const groups = new Map(GROUPS.map((group) => [group, []]));
+  for (const name of named) groups.get(ABOUT[name]?.[0] ?? GROUPS.at(-1)).push(name);
   const carried = Object.fromEntries(query());
   const list = h("div", { class: "picks" });
   const draw = (word = "") => put(list, [...groups].map(([group, names]) => {

@@ -1,6 +1,6 @@
 // What one revision changed, or how two differ; and the way back.
 
-import { call, changesOf, get } from "../lib/api.js";
+import { call, get } from "../lib/api.js";
 import { h, put } from "../lib/dom.js";
 import { instant } from "../lib/format.js";
 import { forget } from "../lib/resources.js";
@@ -13,8 +13,8 @@ export default async function revision(page, { parameters, signal, title }) {
   if (!parameters.revision) return between(page, signal, title);
   const number = Number(parameters.revision);
   const [about, data, status] = await Promise.all([get(`/revisions/${number}`, { signal }), get(`/revisions/${number}/changes`, { signal }), get("/status", { signal }).catch(() => ({}))]);
-  const changes = await changesOf(data);
-  const current = Number(status.revision ?? 0);
+  const changes = data.changes;
+  const current = status.revision ?? 0;
   title(`Revision ${number}`);
   put(page, head(`Revision ${number}`, {
     crumbs: [["History", address("/history")]], lead: about.message || summary(changes),
@@ -32,7 +32,7 @@ export default async function revision(page, { parameters, signal, title }) {
 async function between(page, signal, title) {
   const [from, to] = [Number(query().get("from")), Number(query().get("to"))];
   title(`Revisions ${from} to ${to}`);
-  const changes = await changesOf(await get("/diff", { signal, query: { from, to } }));
+  const changes = (await get("/diff", { signal, query: { from, to } })).changes;
   put(page, head(`Revision ${from} to ${to}`, {
     crumbs: [["History", address("/history")]], lead: summary(changes),
     actions: [button("The other way round", { href: address("/diff", { from: to, to: from }) }), button(`Roll back to ${Math.min(from, to)}`, { icon: "undo", action: () => rollback(Math.min(from, to)) })],
@@ -47,7 +47,7 @@ export async function rollback(number) {
   } catch (error) {
     return void dialog("This rollback is not possible", () => h("div", { class: "dialog-body stack" }, notice("error", error.message), error.findings.length ? findings(error.findings) : null));
   }
-  const changes = await changesOf(plan);
+  const changes = plan.changes;
   const reason = h("input", { id: "reason", class: "input", "data-focus": true, value: `Roll back to revision ${number}` });
   const answer = await dialog(`Roll back to revision ${number}?`, (close) => h("form", {
     class: "dialog-body stack", onsubmit: async (event) => {

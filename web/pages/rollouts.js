@@ -2,14 +2,14 @@
 
 import { call, rollouts as fetchRollouts } from "../lib/api.js";
 import { h, put } from "../lib/dom.js";
-import { instant, percent } from "../lib/format.js";
+import { instant } from "../lib/format.js";
 import { listen, poll } from "../lib/live.js";
 import { address } from "../lib/router.js";
 import { badge, button, card, empty, facts, head, labelChips, notice, when } from "../parts/bits.js";
 import { ask, toast } from "../parts/layers.js";
 
-const KINDS = { running: "info", active: "info", watching: "info", waiting: "info", promoted: "good", reverted: "bad", failed: "bad" };
-const isOpen = (one) => !["promoted", "reverted", "failed", "done"].includes(one.state ?? one.phase);
+const KINDS = { watching: "info", promoted: "good", reverted: "bad" };
+const isOpen = (one) => !one.endedAt && one.state !== "promoted" && one.state !== "reverted";
 
 export default async function rollouts(page, { signal }) {
   const holder = h("div", { class: "stack" });
@@ -29,15 +29,11 @@ export default async function rollouts(page, { signal }) {
     const all = await fetchRollouts({ signal });
     put(holder, all.length === 0 ? empty("No rollout yet", "Apply a file with “First only to gateways with”, or on the command line:", [h("code", "seaway apply -f kong.yml --canary zone=eu")], "rollouts")
       : all.map((one) => {
-          const state = one.state ?? one.phase ?? "";
-          const selector = typeof one.selector === "string" ? h("code", one.selector) : labelChips(one.selector ?? one.labels ?? one.canary);
-          return card(`Revision ${one.revision}`, { note: [badge(state, KINDS[state] ?? "plain")], actions: isOpen(one) ? [button("Revert", { kind: "quiet-danger", action: () => act(one, "revert") }), button("Promote to all", { kind: "primary", action: () => act(one, "promote") })] : [] },
-            one.reason && notice(state === "reverted" || state === "failed" ? "error" : "info", one.reason),
+          return card(one.revision ? `Revision ${one.revision}` : "A revision to come", { note: [badge(one.state, KINDS[one.state] ?? "plain")], actions: isOpen(one) ? [button("Revert", { kind: "quiet-danger", action: () => act(one, "revert") }), button("Promote to all", { kind: "primary", action: () => act(one, "promote") })] : [] },
+            one.reason && notice(one.state === "reverted" ? "error" : "info", one.reason),
             facts([
-              ["Gateways", selector], ["Revision", h("a", { href: address(`/history/${one.revision}`) }, one.revision)], ["Others stay at", one.base],
-              one.gateways && ["In effect on", `${one.applied ?? one.gateways.filter?.((g) => g.applied).length ?? "?"} of ${one.gateways.length ?? one.gateways}`],
-              one.errorRate !== undefined && ["Errors there", percent(one.errorRate)], one.baseErrorRate !== undefined && ["Errors elsewhere", percent(one.baseErrorRate)],
-              ["Started", when(instant(one.startedAt ?? one.started_at ?? one.time))], one.actor && ["By", one.actor],
+              ["Gateways", labelChips(one.labels)], ["Revision", h("a", { href: address(`/history/${one.revision}`) }, one.revision)], ["Others stay at", one.base],
+              ["Started", when(instant(one.startedAt))], one.endedAt > 0 && ["Ended", when(instant(one.endedAt))], ["By", one.actor],
             ]));
         }));
   }

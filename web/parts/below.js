@@ -1,5 +1,6 @@
 // Tabs with what belongs to a resource: routes of a service, targets of an upstream with their health.
 
+import { may } from "../lib/api.js";
 import { h, put } from "../lib/dom.js";
 import { fleet, healthOf, verdict } from "../lib/fleet.js";
 import { listen, poll } from "../lib/live.js";
@@ -27,11 +28,11 @@ function section(type, resource, other, field, signal) {
   const back = `${pathOf(type, resource.id)}?tab=${about.owned ? "credentials" : other}`;
   const link = address(other === "plugins" ? "/plugins/new" : `/${other}/new`, { [field]: resource.id, back });
   const holder = h("div", { class: "section" });
-  const add = () => button(`New ${about.one}`, { icon: "plus", href: link, kind: about.owned ? undefined : "primary" });
+  const add = () => may("create", other) && button(`New ${about.one}`, { icon: "plus", href: link, kind: about.owned ? undefined : "primary" });
   let columns = COLUMNS[other] ?? COLUMNS.other;
   if (other === "targets") columns = [columns[0], columns[1], health, where];
   const table = new Table({
-    name: other, label: about.many, columns: columns.filter((column) => column.key !== field), href: (row) => address(pathOf(other, row.id)), height: "fit", searchable: false, export: !about.owned,
+    name: other, label: about.many, columns: columns.filter((column) => column.key !== field), href: (row) => address(pathOf(other, row.id)), height: "fit", searchable: false, order: "name", export: !about.owned,
     empty: () => (about.owned ? h("p", { class: "note" }, about.empty) : empty(`No ${about.many.toLowerCase()} yet`, about.empty, [], about.icon)),
   });
   put(holder, table.element, h("div", { class: "row" }, add()));

@@ -36,10 +36,10 @@ function frame(context, schema, control, { get, group = false, id, wide = false 
   const hintID = freshID("hint");
   const error = h("p", { class: "field-error", id: errorID, hidden: true });
   const text = hint(schema, context.help);
-  const title = [context.label ?? label(context.name), schema.required && !("default" in schema) && h("span", { class: "required" }, " required")];
+  const title = [context.label ?? label(context.name), schema.required && !group && !("default" in schema) && h("span", { class: "required" }, " required")];
   const element = h(group ? "fieldset" : "div", { class: ["field", group && "is-group", wide && "is-wide"], data: { path: context.path } },
     group ? h("legend", title) : h("label", { for: id }, title),
-    text && h("p", { class: "hint", id: hintID }, text), control, error);
+    group && text && h("p", { class: "hint", id: hintID }, text), control, !group && text && h("p", { class: "hint", id: hintID }, text), error);
   const target = group ? element : control.matches?.("input, select, textarea") ? control : control.querySelector("input, select, textarea");
   const describe = (failed) => {
     const ids = [text && hintID, failed && errorID].filter(Boolean).join(" ");

@@ -77,7 +77,7 @@ const TAGS = "key=value is a label; seaway.gateways.zone=eu sends it only to gat
 
 /** The field that a finding is about: the deepest whose path its path begins with. */
 function best(fields, path) {
-  const wanted = path.replace(/\[(\d+)\]|\.(\d+)(?=\.|$)/g, (_, a, b) => `.${a ?? b}`);
+  const wanted = path.replace(/^spec\./, "").replace(/\[(\d+)\]|\.(\d+)(?=\.|$)/g, (_, a, b) => `.${a ?? b}`);
   let found = null;
   for (const field of fields) {
     const own = field.path.replace(/\[(\d+)\]/g, ".$1");

@@ -16,7 +16,7 @@ const SPARE = 8;
  * `href(row)`: where Enter and a click lead. `empty`: what is shown when there are no rows at all.
  */
 export class Table {
-  constructor({ name, columns, href, open, empty, searchable = true, filters = [], height = "fill", label, export: exports = true }) {
+  constructor({ name, columns, href, open, empty, searchable = true, filters = [], height = "fill", label, order: usual = null, export: exports = true }) {
     Object.assign(this, { name, columns, href, open, empty, filters, label: label ?? name });
     this.rows = [];
     this.shown = [];
@@ -27,7 +27,7 @@ export class Table {
     const now = query();
     this.search = searchable ? (now.get("q") ?? "") : "";
     const order = now.get("sort") ?? "";
-    this.sort = order ? { key: order.replace(/^-/, ""), down: order.startsWith("-") } : null;
+    this.sort = order ? { key: order.replace(/^-/, ""), down: order.startsWith("-") } : usual && { key: usual, down: false };
     this.build(searchable, height, exports);
   }
 
