@@ -155,7 +155,16 @@ let package = Package(
                 .product(name: "SwiftASN1", package: "swift-asn1"),
                 .product(name: "X509", package: "swift-certificates"),
             ]),
-        suite("ControlPlane", ["ControlPlane", "Store", "Authority", "Model", "Dialects", "Compile", "Snapshot", "Bytes"]),
+        suite(
+            "ControlPlane",
+            [
+                "ControlPlane", "Store", "Authority", "Model", "Dialects", "Compile", "Snapshot", "Bytes",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "GRPCCore", package: "grpc-swift-2"),
+                .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+                .product(name: "X509", package: "swift-certificates"),
+            ]),
         suite("Control", ["Snapshot", "Bytes", "CLinux"]),
         suite("Snapshot", ["Snapshot", "Bytes"]),
         suite(

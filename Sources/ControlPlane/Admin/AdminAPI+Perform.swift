@@ -30,7 +30,7 @@ extension AdminAPI {
         case .replaceConfig: try await replaceConfig(request)
         case .dataPlanes: try await dataPlanes(request)
         case .clusteringStatus: await clusteringStatus()
-        case .openAPI: AdminAnswer(.ok, AdminDocument(table).value)
+        case .openAPI: AdminAnswer(.ok, body: document)
         }
     }
 

@@ -1,12 +1,11 @@
 // The Admin API as a Hummingbird router: who asks, what for, and the operation that answers.
 //
-// 1. path and method find the operation   2. the author is authenticated   3. and may do such a thing at all
-// 4. the body is read   5. the operation runs   6. its answer, or its fault, is written
+// 1. `AccessMiddleware` knows the author   2. path and method find the operation   3. the author may do such a thing
+// at all   4. the body is read   5. the operation runs   6. its answer, or its fault, is written
 
 import Dialects
-public import HTTPTypes
+import HTTPTypes
 public import Hummingbird
-import Logging
 public import Model
 import NIOCore
 public import Store
@@ -31,58 +30,60 @@ public struct AdminAPI: Sendable {
         }
     }
 
-    /// Who sends a request, by header fields and the client's address.
-    public typealias Access = @Sendable (HTTPFields, _ address: String) async throws(AccessError) -> Author
-
     let workspace: Workspace
     let store: any Store
-    let access: Access
+    let authenticator: Authenticator
+    let hosts: HostPolicy
     let gateways: @Sendable () async -> [GatewayRecord]
-    let audit: @Sendable (AuditRecord) async -> Void
     let options: Options
     let clock: @Sendable () -> Int64
     let table = AdminRouteTable()
-    private let logger = Logger(label: "seaway.admin")
+    /// The OpenAPI document.
+    let document: [UInt8]
 
     /// - Parameters:
+    ///   - hosts: the names that the listener answers to.
     ///   - gateways: those that have joined, with their newest reports.
-    ///   - audit: keeps a record of an attempt that was refused.
     ///   - clock: Unix milliseconds.
     public init(
-        workspace: Workspace, store: any Store, access: @escaping Access,
-        gateways: @escaping @Sendable () async -> [GatewayRecord],
-        audit: @escaping @Sendable (AuditRecord) async -> Void, options: Options,
+        workspace: Workspace, store: any Store, authenticator: Authenticator, hosts: HostPolicy,
+        gateways: @escaping @Sendable () async -> [GatewayRecord], options: Options,
         clock: @escaping @Sendable () -> Int64 = { Clock.now() }
     ) {
         self.workspace = workspace
         self.store = store
-        self.access = access
+        self.authenticator = authenticator
+        self.hosts = hosts
         self.gateways = gateways
-        self.audit = audit
         self.options = options
         self.clock = clock
+        document = AdminDocument(table).value.json
     }
 
     /// Answers every path: what is not in the table is 404, a method that is not is 405.
-    public func router<Context: RequestContext & RemoteAddressRequestContext>(
-        context: Context.Type
-    ) -> Router<Context> {
-        let router = Router(context: Context.self)
-        router.add(middleware: AdminMiddleware<Context>(api: self))
+    public func router() -> Router<APIContext> {
+        let router = Router(context: APIContext.self)
+        router.add(middleware: SecurityHeaders())
+        router.add(
+            middleware: AccessMiddleware(authenticator: authenticator, source: "admin-api", hosts: hosts) { error in
+                AdminAnswer.message(error.status, error.message).response(isHead: false)
+            })
+        router.add(middleware: AdminMiddleware(api: self))
         return router
     }
 
-    func respond(to request: Request, address: String) async -> Response {
+    /// - Throws: when the author may not do it; `AccessMiddleware` keeps a record and answers.
+    func respond(to request: Request, by author: Author) async throws(AccessError) -> Response {
         let isHead = request.method == .head
         do throws(AdminFault) {
-            return try await answer(request, address).response(isHead: isHead)
+            return try await answer(request, author).response(isHead: isHead)
         } catch {
+            if let rule = error.rule { throw .denied(rule) }
             return error.answer.response(isHead: isHead)
         }
     }
 
-    private func answer(_ request: Request, _ address: String) async throws(AdminFault) -> AdminAnswer {
-        let author = try await author(request, address)
+    private func answer(_ request: Request, _ author: Author) async throws(AdminFault) -> AdminAnswer {
         let segments = AdminRequest.segments(request.uri.path)
         guard let (route, parameters) = table.match(segments) else { throw .notFound }
         if request.method == .options {
@@ -96,7 +97,7 @@ public struct AdminAPI: Sendable {
             answer.headers[.allow] = route.allow
             return answer
         }
-        try await demand(operation.action, author, request)
+        try demand(operation.action, author)
         guard let query = AdminRequest.query(request.uri.query) else {
             throw AdminFault(.badRequest, "too many query parameters")
         }
@@ -107,51 +108,20 @@ public struct AdminAPI: Sendable {
             asked.body = try AdminBody.read(
                 try await body(request), headers: request.headers, yaml: operation.action == .replaceConfig)
         }
-        let answer: AdminAnswer
-        do throws(AdminFault) {
-            answer = try await perform(operation.action, asked)
-        } catch {
-            if error.answer.status == .forbidden { await refused(author, request, error.answer) }
-            throw error
-        }
-        return answer
-    }
-
-    // MARK: Who asks
-
-    private func author(_ request: Request, _ address: String) async throws(AdminFault) -> Author {
-        do throws(AccessError) {
-            return try await access(request.headers, address)
-        } catch {
-            var answer = AdminAnswer.message(error.status, error.message)
-            for field in error.fields { answer.headers.append(field) }
-            await refused(Author(name: "", address: address, source: "admin-api", permissions: []), request, answer)
-            throw AdminFault(answer)
-        }
+        return try await perform(operation.action, asked)
     }
 
     /// Whether there is anything at all that the author could be allowed to do here; single entities are looked at
     /// when they are known.
-    private func demand(_ action: AdminAction, _ author: Author, _ request: Request) async throws(AdminFault) {
+    private func demand(_ action: AdminAction, _ author: Author) throws(AdminFault) {
         let need = action.need
         let mayDo =
             need.types.isEmpty
             ? !author.permissions.isEmpty : need.types.allSatisfy { author.mayEver(need.verb, type: $0) }
-        guard !mayDo else { return }
-        let answer = AdminAnswer.message(
-            .forbidden,
-            "you may not do this: it needs \(need.verb.rawValue) on \(need.types.first ?? "at least one type")")
-        await refused(author, request, answer)
-        throw AdminFault(answer)
-    }
-
-    private func refused(_ author: Author, _ request: Request, _ answer: AdminAnswer) async {
-        let action = request.method == .get || request.method == .head ? "read" : request.method.rawValue.lowercased()
-        let detail = answer.body.flatMap { try? ConfigValue(json: $0) }?["message"].string ?? ""
-        await audit(
-            AuditRecord(
-                time: clock(), actor: author.name, address: author.address, action: action,
-                target: String(request.uri.path.prefix(500)), outcome: "denied", detail: detail))
+        guard mayDo else {
+            let missing = need.types.first { !author.mayEver(need.verb, type: $0) } ?? "at least one type"
+            throw .denied("\(need.verb.rawValue) on \(missing)")
+        }
     }
 
     // MARK: Taking a request in
@@ -179,13 +149,15 @@ public struct AdminAPI: Sendable {
 }
 
 /// Stands in front of a router without routes, so that every request comes here.
-struct AdminMiddleware<Context: RequestContext & RemoteAddressRequestContext>: RouterMiddleware {
+struct AdminMiddleware: RouterMiddleware {
+    typealias Context = APIContext
+
     let api: AdminAPI
 
-    @concurrent func handle(
-        _ request: Request, context: Context, next: @concurrent (Request, Context) async throws -> Response
+    func handle(
+        _ request: Request, context: APIContext, next: @concurrent (Request, APIContext) async throws -> Response
     ) async throws -> Response {
-        await api.respond(to: request, address: context.remoteAddress?.ipAddress ?? "")
+        try await api.respond(to: request, by: context.author)
     }
 }
 

@@ -46,6 +46,8 @@ struct AdminAnswer: Sendable {
 /// An answer that ends a request from wherever it is noticed.
 struct AdminFault: Error, Sendable {
     var answer: AdminAnswer
+    /// The right that the author lacks: goes to the audit log.
+    var rule: String?
 
     init(_ answer: AdminAnswer) { self.answer = answer }
 
@@ -54,6 +56,13 @@ struct AdminFault: Error, Sendable {
     }
 
     static let notFound = AdminFault(.notFound)
+
+    /// `rule`: what would be needed, such as `read on services/payments`.
+    static func denied(_ rule: String) -> AdminFault {
+        var fault = AdminFault(.forbidden, rule)
+        fault.rule = rule
+        return fault
+    }
 }
 
 /// Kong's database errors: number, name, status.

@@ -60,7 +60,7 @@ extension AdminFault {
                 fields: .record([.init("@referenced_by", .string(by))]))
         case .preconditionFailed(let version):
             self.init(.preconditionFailed, "If-Match does not match: the version is \"\(version)\" now; read it again")
-        case .denied(let rule): self.init(.forbidden, "you may not do this: it needs \(rule)")
+        case .denied(let rule): self = .denied(rule)
         case .contention:
             var answer = AdminAnswer.message(.serviceUnavailable, "others keep changing the configuration: try again")
             answer.headers[.retryAfter] = "1"

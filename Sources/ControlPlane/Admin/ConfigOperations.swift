@@ -12,7 +12,7 @@ extension AdminAPI {
         for kind in EntityKind.allCases {
             for resource in catalog.all(kind.rawValue)
             where request.author.may(.read, type: kind.rawValue, labels: resource.labels) {
-                entities.append((kind, SpecValue.of(resource)))
+                entities.append((kind, SpecValue.shown(resource, to: request.author)))
             }
         }
         let text = String(decoding: KongWriter.write(entities), as: UTF8.self)
@@ -61,7 +61,8 @@ extension AdminAPI {
             }
             guard !all.isEmpty else { continue }
             kinds.append(
-                .init(kind.rawValue, .record(all.map { .init($0.key.id.description, SpecValue.of($0)) })))
+                .init(kind.rawValue, .record(all.map { .init($0.key.id.description, SpecValue.shown($0, to: author)) }))
+            )
         }
         return .record(kinds)
     }

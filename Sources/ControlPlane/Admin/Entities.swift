@@ -64,7 +64,7 @@ struct Entities: Sendable {
     ) throws(AdminFault) -> Resource {
         guard let found = try find(kind, text, within: parent) else { throw .notFound }
         guard isReadable(found) else {
-            throw AdminFault(.forbidden, "you may not read \(found.key.type)/\(found.name ?? found.key.id.description)")
+            throw .denied("read on \(found.key.type)/\(found.name ?? found.key.id.description)")
         }
         return found
     }
@@ -92,7 +92,7 @@ struct Entities: Sendable {
 
     /// The entity as JSON: what is stored, plus the names that a certificate is served for.
     func json(_ resource: Resource) -> [UInt8] {
-        var bytes = shown(resource)
+        var bytes = Redaction.shown(resource, to: author)
         guard resource.key.type == EntityKind.certificates.rawValue, bytes.last == UInt8(ascii: "}") else {
             return bytes
         }
@@ -102,8 +102,6 @@ struct Entities: Sendable {
         bytes.append(UInt8(ascii: "}"))
         return bytes
     }
-
-    private func shown(_ resource: Resource) -> [UInt8] { resource.spec }
 
     /// Sorted names of the SNIs that lead to a certificate.
     func serverNames(_ certificate: Identifier) -> [String] {
@@ -139,6 +137,11 @@ extension ConfigValue {
 /// Single values out of stored specs.
 enum SpecValue {
     static func of(_ resource: Resource) -> ConfigValue { (try? ConfigValue(json: resource.spec)) ?? .record([]) }
+
+    /// Without the secrets that `author` may not see.
+    static func shown(_ resource: Resource, to author: Author) -> ConfigValue {
+        (try? ConfigValue(json: Redaction.shown(resource, to: author))) ?? .record([])
+    }
 
     /// Where a foreign key leads.
     static func reference(_ resource: Resource, _ field: String) -> Identifier? {

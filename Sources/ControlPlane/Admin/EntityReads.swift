@@ -48,9 +48,10 @@ struct EntityReads: Sendable {
                     entities.isReadable($0) && SpecValue.of($0)[field].string == value
                 }, next: nil)
         }
-        let page = paging.page(entities.catalog.sorted(kind.rawValue), where: isShown(paging))
+        let catalog = entities.catalog
+        let page = paging.page({ catalog.page(kind.rawValue, from: $0, limit: $1) }, where: isShown(paging))
         var next: (path: String, offset: String)?
-        if let last = page.next {
+        if let last = page.last {
             let offset = Paging.offset(last)
             var path = "/\(kind.collection)?offset=\(offset)"
             if let tags = request.query["tags"] { path += "&tags=\(PercentCoding.encode(tags))" }
@@ -64,7 +65,7 @@ struct EntityReads: Sendable {
         let parent = try entities.parent(nesting, request.first)
         let paging = try Paging(request.query)
         let page = paging.page(entities.children(nesting, of: parent.key.id), where: isShown(paging))
-        let next = page.next.map { last in
+        let next = page.last.map { last in
             let offset = Paging.offset(last)
             let path = "/" + request.segments.map(PercentCoding.encode).joined(separator: "/")
             return (path: "\(path)?offset=\(offset)", offset: offset)

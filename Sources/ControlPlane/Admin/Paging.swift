@@ -108,28 +108,31 @@ struct Paging: Sendable {
 
     // MARK: Pages
 
-    /// The page of `resources`, which stand by id, that begins behind `after`.
+    /// The page that begins behind `after`.
+    /// - Parameter next: a number of resources, by id, from an id on.
     /// - Returns: its resources and the id that the next page begins behind; nil: this is the last.
-    func page(_ resources: [Resource], where isShown: (Resource) -> Bool) -> (page: [Resource], next: Identifier?) {
+    func page(
+        _ next: (_ from: Identifier?, _ limit: Int) -> (resources: [Resource], next: Identifier?),
+        where isShown: (Resource) -> Bool
+    ) -> (page: [Resource], last: Identifier?) {
         var page: [Resource] = []
-        var index = after.map { Self.firstIndex(after: $0, resources) } ?? 0
-        while index < resources.count {
-            let resource = resources[index]
-            index += 1
-            guard isShown(resource) else { continue }
-            if page.count == size { return (page, page.last?.key.id) }
-            page.append(resource)
+        var start = after
+        while true {
+            // One more than fits: the one that begins the page was on the page before, or tells that there is another.
+            let part = next(start, size + 2)
+            for resource in part.resources where resource.key.id != after && isShown(resource) {
+                if page.count == size { return (page, page.last?.key.id) }
+                page.append(resource)
+            }
+            guard let following = part.next else { return (page, nil) }
+            start = following
         }
-        return (page, nil)
     }
 
-    private static func firstIndex(after id: Identifier, _ resources: [Resource]) -> Int {
-        var low = 0
-        var high = resources.count
-        while low < high {
-            let middle = (low + high) / 2
-            if resources[middle].key.id <= id { low = middle + 1 } else { high = middle }
-        }
-        return low
+    /// As above, of resources that stand by id.
+    func page(_ resources: [Resource], where isShown: (Resource) -> Bool) -> (page: [Resource], last: Identifier?) {
+        page(
+            { start, _ in (start.map { start in resources.filter { $0.key.id >= start } } ?? resources, nil) },
+            where: isShown)
     }
 }

@@ -55,9 +55,6 @@ public final class Workspace: Sendable {
     /// The newest state.
     public var catalog: Catalog { state.withLock { $0.catalog } }
 
-    /// The stored entity with a name, an id or what makes it unique: what `KongEntities` asks for.
-    public func known(_ kind: EntityKind, _ key: String) -> Identifier? { state.withLock { $0.live.known(kind, key) } }
-
     public var current: Publication {
         state.withLock { Publication(revision: $0.catalog.revision, catalog: $0.catalog, model: $0.live.model) }
     }

@@ -1,5 +1,6 @@
 // Certificates: the first by a join token, later ones by those before; and what to do when there is none any more.
 
+import Bytes
 import Engine
 import HTTP
 import Snapshot

@@ -47,7 +47,7 @@ final class ConfigurationFeed {
     let workers: Int
 
     var join: Join
-    var token: JoinToken?
+    var token: GatewayToken?
     private var addresses: [FeedAddress] = []
     private var dialer = FeedDialer(count: 1, first: 0)
     /// Which of several addresses that a name has is next.
@@ -133,10 +133,10 @@ final class ConfigurationFeed {
     func change(to next: Join) {
         let isSame =
             next.controlPlanes == join.controlPlanes && next.labels == join.labels && next.name == join.name
-            && (next.token == join.token || JoinToken(next.token)?.authority == token?.authority)
+            && (next.token == join.token || GatewayToken(next.token)?.authority == token?.authority)
         join = next
         guard !isSame else {
-            token = JoinToken(next.token) ?? token
+            token = GatewayToken(next.token) ?? token
             return
         }
         use(next)
@@ -147,7 +147,7 @@ final class ConfigurationFeed {
 
     private func use(_ join: Join) {
         for address in addresses { resolver.unwatch(address.host) }
-        token = JoinToken(join.token)
+        token = GatewayToken(join.token)
         addresses = join.controlPlanes.compactMap { FeedAddress($0) }
         for address in addresses { resolver.watch(address.host) }
         dialer = FeedDialer(count: addresses.count, first: .random(in: 0..<1024))
@@ -290,7 +290,7 @@ extension ConfigurationFeed: FeedConnectionOwner {
         hello.workers = workers
         hello.labels = join.labels
         if let effective = tables.effective {
-            hello.digest = FeedDelta.digest(effective.tables)
+            hello.digest = SnapshotDelta.digest(effective.tables)
             hello.revision = effective.revision
         }
         var message = GatewayMessage()
