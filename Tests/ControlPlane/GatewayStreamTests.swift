@@ -124,7 +124,7 @@ import Testing
             }
             await expectRefusal(.permissionDenied) { _ = try await fixture.renew(keys, for: keys) }
             await expectRefusal(.permissionDenied) {
-                _ = try await fixture.join(.selfSigned(), gateway: credentials.gateway)
+                _ = try await fixture.join(GatewayKeys.selfSigned(), gateway: credentials.gateway)
             }
         }
     }

@@ -167,7 +167,7 @@ extension StreamFixture {
 
     func join(
         _ keys: GatewayKeys, token: String? = nil, name: String = "gw-1", labels: [String] = [],
-        gateway: Snapshot.ID = Snapshot.ID()
+        gateway: ID = ID()
     ) async throws -> Credentials {
         var request = JoinRequest()
         request.token = token ?? String(self.token.text.dropFirst(3))
