@@ -1,5 +1,6 @@
 // Entities one by one: a kong.yml taken apart, and single entities out of requests.
 
+import Bytes
 public import Model
 
 /// Finds what is stored already: by id, by name (`username` of consumers, `prefix` of vaults, …), or by what makes
@@ -13,7 +14,7 @@ public enum KongEntities {
     /// An entity that is stored already (the same name, or the same natural key: a plugin's name and place, a target's
     /// upstream and address, a credential's key, …) gets the id that it has in the store; others get the id that is
     /// written, or one derived from their name or content. So reading a file twice gives the same records.
-    /// `created_at` and `updated_at` are null when the file does not give them.
+    /// `created_at` and `updated_at` are null when the file does not give them: `EntityRecord.stamp` fills them in.
     ///
     /// - Parameters:
     ///   - text: kong.yml, YAML or JSON, formats 1.1, 2.1 and 3.0; the bytes may be anything.
@@ -25,8 +26,16 @@ public enum KongEntities {
     /// - Returns: the entities, parents before children, none when there are errors; and all findings.
     public static func read(
         _ text: [UInt8], file: String, environment: [String: String] = [:], lenient: Bool = false,
-        expressions: Bool = false, known: KnownEntities
-    ) -> (records: [EntityRecord], findings: [Diagnostic]) { ([], []) }
+        expressions: Bool = false, known: @escaping KnownEntities = { _, _ in nil }
+    ) -> (records: [EntityRecord], findings: [Diagnostic]) {
+        let options = LoadOptions(
+            file: file, environment: environment, isLenient: lenient, hasExpressions: expressions, purpose: .records,
+            known: known)
+        let (loader, findings) = text.withBytes { KongFile.load($0, options) }
+        guard let loader, !findings.contains(where: { $0.severity == .error }) else { return ([], findings) }
+        let records = loader.records()
+        return (records, loader.sortedFindings())
+    }
 
     /// Makes one whole entity out of a request's body.
     ///
@@ -38,6 +47,6 @@ public enum KongEntities {
     ///   - known: what is stored, for references.
     public static func complete(
         _ kind: EntityKind, input: ConfigValue, now: Int, expressions: Bool = false, hashesPasswords: Bool = true,
-        known: KnownEntities
+        known: @escaping KnownEntities
     ) -> Result<EntityRecord, EntityViolations> { .failure(EntityViolations()) }
 }
