@@ -240,7 +240,7 @@ struct GatewayStream {
     var fulls = 0
     var deltas = 0
 
-    mutating func next() async throws -> ControlPlaneMessage? { try await messages.next() }
+    mutating func next() async throws -> ControlPlaneMessage? { try await messages.next(isolation: #isolation) }
 
     /// Takes the next configuration into its tables; the revision.
     mutating func take() async throws -> UInt64 {
