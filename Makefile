@@ -20,7 +20,7 @@ FUZZ_TARGET ?= all
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-up: ## install what is missing, build release, run a gateway with two small services until Ctrl-C
+up: ## install what is missing, build release, run control plane, gateway, web UI and two small services until Ctrl-C
 	@scripts/deps.sh build
 	@$(MAKE) --no-print-directory release
 	@scripts/up.sh
