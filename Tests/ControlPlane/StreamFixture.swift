@@ -167,7 +167,7 @@ extension StreamFixture {
 
     func join(
         _ keys: GatewayKeys, token: String? = nil, name: String = "gw-1", labels: [String] = [],
-        gateway: Snapshot.ID = Snapshot.ID()
+        gateway: ID = ID()
     ) async throws -> Credentials {
         var request = JoinRequest()
         request.token = token ?? String(self.token.text.dropFirst(3))
@@ -240,7 +240,7 @@ struct GatewayStream {
     var fulls = 0
     var deltas = 0
 
-    mutating func next() async throws -> ControlPlaneMessage? { try await messages.next() }
+    mutating func next() async throws -> ControlPlaneMessage? { try await messages.next(isolation: #isolation) }
 
     /// Takes the next configuration into its tables; the revision.
     mutating func take() async throws -> UInt64 {

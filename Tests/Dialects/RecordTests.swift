@@ -130,17 +130,3 @@ func completeSpecs() throws {
     #expect(
         live.model.basicAuthCredentials.map(\.passwordHash) == [SHA1.hex("pw\(consumer)"), SHA1.hex("pw\(consumer)")])
 }
-
-@Test("who changes nothing keeps the times")
-func stamps() throws {
-    var first = try #require(read("_format_version: \"3.0\"\nconsumers: [{username: ada}]").first)
-    first.stamp(over: nil, now: 1_700_000_000_123)
-    #expect(first.spec["created_at"].int == 1_700_000_000)
-    var second = try #require(read("_format_version: \"3.0\"\nconsumers: [{username: ada}]").first)
-    second.stamp(over: first.spec, now: 1_800_000_000_000)
-    #expect(second == first)
-    var third = try #require(read("_format_version: \"3.0\"\nconsumers: [{username: ada, tags: [x]}]").first)
-    third.stamp(over: first.spec, now: 1_800_000_000_000)
-    #expect(third.spec["created_at"].int == 1_700_000_000)
-    #expect(third.spec["updated_at"].int == 1_800_000_000)
-}

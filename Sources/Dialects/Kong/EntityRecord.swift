@@ -25,27 +25,3 @@ public struct EntityRecord: Sendable, Equatable {
         self.column = column
     }
 }
-
-extension EntityRecord {
-    /// Fills in `created_at` and `updated_at`: what the entity brings, else what is stored, else now. Whoever changes
-    /// nothing keeps the times, so that the spec is equal to the stored one.
-    ///
-    /// - Parameters:
-    ///   - stored: the spec that this one replaces; nil: the entity is new.
-    ///   - now: Unix milliseconds.
-    public mutating func stamp(over stored: ConfigValue?, now: Int) {
-        guard case .record(var entries) = spec else { return }
-        // Kong keeps whole seconds, but milliseconds of targets.
-        let time: ConfigValue = kind == .targets ? .double(Double(now) / 1000) : .int(now / 1000)
-        if entries["created_at"].isNull {
-            let known = stored?["created_at"] ?? .null
-            entries["created_at"] = known.isNull ? time : known
-        }
-        if entries["updated_at"].isNull, let stored {
-            entries["updated_at"] = stored["updated_at"]
-            if ConfigValue.record(entries).json != stored.json { entries["updated_at"] = time }
-        }
-        if entries["updated_at"].isNull { entries["updated_at"] = time }
-        spec = .record(entries)
-    }
-}
