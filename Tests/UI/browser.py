@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+import time
 import urllib.parse
 
 from axe_playwright_python.sync_playwright import Axe
@@ -71,6 +72,13 @@ class Visitor:
             f"{one['id']}: " + " | ".join(node["html"][:160] for node in one["nodes"][:3])
             for one in found.response["violations"]
         ]
+
+    def until(self, expression: str, seconds=8.0):
+        """Waits for an expression to hold. The page's policy forbids the eval of Playwright's own wait."""
+        end = time.monotonic() + seconds
+        while not self.page.evaluate(expression):
+            assert time.monotonic() < end, f"never: {expression}"
+            self.page.wait_for_timeout(20)
 
     def toast(self, text: str):
         self.page.wait_for_selector(f".toast:has-text({text!r})")

@@ -533,7 +533,7 @@ def what_a_form_says_is_copied(world):
     assert world.api.named("services", "copied")["spec"]["host"] == "copied.internal"
     page.get_by_role("button", name="Copy as").click()
     page.get_by_role("menuitem", name="Copy as seaway command").click()
-    page.wait_for_function("navigator.clipboard.readText().then(text => text.startsWith('seaway apply -f - '))")
+    visitor.until("navigator.clipboard.readText().then(text => text.startsWith('seaway apply -f - '))")
 
 
 # MARK: - History
@@ -581,7 +581,7 @@ def the_audit_log_is_filtered(world):
     page.wait_for_selector("table.is-log tbody tr")
     field(page, "Action").fill("token.revoke")
     page.wait_for_url("**/audit?action=token.revoke")
-    page.wait_for_function("[...document.querySelectorAll('table.is-log tbody tr')].every(row => row.textContent.includes('token.revoke'))")
+    visitor.until("[...document.querySelectorAll('table.is-log tbody tr')].every(row => row.textContent.includes('token.revoke'))")
     assert page.locator("table.is-log tbody tr").count() >= 1
 
 
@@ -661,7 +661,7 @@ def ten_thousand_rows(world):
     world.api.apply(f'_format_version: "3.0"\nroutes:\n{lines}\n')
     visitor = world.visitor()
     page = visitor.open("/routes")
-    page.wait_for_function("document.querySelector('[role=grid]').getAttribute('aria-rowcount') > 10000", timeout=30000)
+    visitor.until("document.querySelector('[role=grid]').getAttribute('aria-rowcount') > 10000", seconds=30)
     assert page.locator(".grid-body .grid-row").count() < 100
     page.locator("[role=grid]").focus()
     page.keyboard.press("End")
@@ -669,7 +669,7 @@ def ten_thousand_rows(world):
     page.keyboard.press("/")
     page.keyboard.type("many-07777")
     page.wait_for_selector(".grid-row:has-text('many-07777')")
-    page.wait_for_function("document.querySelectorAll('.grid-body .grid-row').length === 1")
+    visitor.until("document.querySelectorAll('.grid-body .grid-row').length === 1")
     page.keyboard.press("Enter")
     page.keyboard.press("Enter")
     page.wait_for_selector("h1:has-text('many-07777')")
