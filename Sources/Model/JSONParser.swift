@@ -158,7 +158,7 @@ struct JSONParser {
         }
         if isWhole, fits {
             if first == start, let value = Int(exactly: magnitude) { return .int(value) }
-            if first > start, magnitude <= UInt64(Int.max) { return .int(-Int(truncatingIfNeeded: magnitude)) }
+            if first > start, magnitude <= Int.min.magnitude { return .int(Int(truncatingIfNeeded: 0 &- magnitude)) }
         }
         guard at - start <= 400, let value = Double(ascii(text, start)), value.isFinite else {
             at = start

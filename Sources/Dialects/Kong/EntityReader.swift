@@ -85,7 +85,10 @@ extension KongLoader {
         var except = skipped
         if let parent, let field = nestedKinds[parent.kind]?[kind] { except.insert(field) }
         reportMissing(fields, at: node, except: except)
-        guard let entity = add(kind, fields, node, parent) else { return }
+        let before = purpose.collectsRecords ? count(kind) : 0
+        let entity = add(kind, fields, node, parent)
+        if purpose.collectsRecords, count(kind) > before { draft(kind, fields, node) }
+        guard let entity else { return }
         for (child, array) in children { readEntities(child, array, parent: entity) }
     }
 

@@ -107,6 +107,11 @@ final class KongLoader {
     var knownConfigs: [Int: KnownConfig] = [:]
     /// Complete records of schemas that nothing was written for.
     var defaultRecords: [ObjectIdentifier: ConfigValue] = [:]
+    /// Entities to be stored, in the order in which they were read.
+    var drafts: [Draft] = []
+    /// What references that leave the file lead to; -2 is the first.
+    var externals: [Identifier] = []
+    var externalIndices: [Identifier: Int] = [:]
     /// Basic-auth credentials whose stored password is a vault reference: what is behind it is not hashed yet.
     var unhashedPasswords: [Int] = []
     /// A vault reference was resolved, or could not be.

@@ -45,6 +45,9 @@ extension KongLoader {
         serverName.head.line = sourceLine(document.position(node).line)
         serverName.certificate = parent?.index ?? -1
         model.serverNames.append(serverName)
+        guard purpose.collectsRecords else { return }
+        let nothing = [Int](repeating: Document.none, count: EntitySchemas.sni.fields.count)
+        draft(.snis, Fields(schema: EntitySchemas.sni, nodes: nothing), node)
     }
 
     func addCACertificate(_ fields: Fields, _ node: Int) {
