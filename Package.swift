@@ -166,6 +166,9 @@ let package = Package(
                 .product(name: "SwiftASN1", package: "swift-asn1"),
                 .product(name: "X509", package: "swift-certificates"),
             ]),
+        suite("Store", ["Store", "Model", .product(name: "GRDB", package: "GRDB.swift")]),
+        suite("Authority", ["Authority"]),
+        suite("ControlPlane", ["ControlPlane", "Store", "Authority", "Model", "Dialects", "Compile", "Snapshot", "Bytes"]),
         suite("Control", ["Snapshot", "Bytes", "CLinux"]),
         suite("Snapshot", ["Snapshot", "Bytes"]),
         suite(
