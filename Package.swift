@@ -60,6 +60,7 @@ let package = Package(
     targets: [
         // Thin C: system calls and library module maps, no logic.
         .target(name: "CLinux"),
+        .target(name: "CWeb"),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
         .systemLibrary(name: "CCAres", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
@@ -96,7 +97,7 @@ let package = Package(
         module(
             "ControlPlane",
             [
-                "Model", "Dialects", "Compile", "Snapshot", "Explain", "Bytes", "Store", "Authority",
+                "Model", "Dialects", "Compile", "Snapshot", "Explain", "Bytes", "Store", "Authority", "CWeb",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -110,6 +111,7 @@ let package = Package(
                 .product(name: "JWTKit", package: "jwt-kit"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
                 .product(name: "X509", package: "swift-certificates"),
             ]),
 
@@ -154,7 +156,16 @@ let package = Package(
                 .product(name: "SwiftASN1", package: "swift-asn1"),
                 .product(name: "X509", package: "swift-certificates"),
             ]),
-        suite("ControlPlane", ["ControlPlane", "Store", "Authority", "Model", "Dialects", "Compile", "Snapshot", "Bytes"]),
+        suite(
+            "ControlPlane",
+            [
+                "ControlPlane", "Store", "Authority", "Model", "Dialects", "Compile", "Snapshot", "Bytes",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "GRPCCore", package: "grpc-swift-2"),
+                .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+                .product(name: "X509", package: "swift-certificates"),
+            ]),
         suite("Control", ["Snapshot", "Bytes", "CLinux"]),
         suite("Snapshot", ["Snapshot", "Bytes"]),
         suite(

@@ -35,7 +35,7 @@ MAY_IMPORT = {
         "HummingbirdCore", "HummingbirdTLS", "HTTPTypes", "NIOCore", "NIOPosix", "NIOSSL", "NIOFoundationCompat",
         "NIOCertificateReloading",
         "NIOHTTP1", "GRPCCore", "GRPCNIOTransportHTTP2", "GRPCNIOTransportHTTP2Posix", "AsyncHTTPClient", "Logging",
-        "Crypto", "X509", "SwiftASN1", "JWTKit", "ServiceLifecycle",
+        "Crypto", "X509", "SwiftASN1", "JWTKit", "ServiceLifecycle", "CWeb",
     },
     "seaway": FOUNDATION | SYSTEM | {
         "Store", "Authority", "ControlPlane", "AsyncHTTPClient", "NIOCore", "Logging", "NIOHTTP1",

@@ -336,7 +336,9 @@ public final class ProxyProcess: ControlOwner {
         facts.residentBytes = Memory.resident
         facts.startedAt = startedAt
         facts.revision = feeding.map(\.feed.facts.revision) ?? running?.snapshot.revision ?? 0
-        facts.refusedConfigurations = refused
+        facts.refusedConfigurations = refused + (feeding?.feed.facts.rejected ?? 0)
+        facts.controlPlane = feeding?.feed.facts
+        facts.now = Int(loop.wallNanoseconds / 1_000_000_000)
         return facts
     }
 }

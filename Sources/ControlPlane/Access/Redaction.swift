@@ -46,6 +46,12 @@ public enum Redaction {
         return (fields[type] ?? []).reduce(spec) { hide($1[...], in: $0) }
     }
 
+    /// A value that stands at `path` inside a spec, without its secrets.
+    static func redacted(_ value: ConfigValue, type: String, inside path: [String]) -> ConfigValue {
+        let wrapped = path.reversed().reduce(value) { ConfigValue.record([ConfigValue.Entry($1, $0)]) }
+        return path.reduce(redacted(wrapped, type: type)) { $0[$1] }
+    }
+
     private static func hide(_ path: ArraySlice<String>, in value: ConfigValue) -> ConfigValue {
         guard let first = path.first else { return hidden(value) }
         guard case .record(let entries) = value else { return value }

@@ -14,6 +14,8 @@ public struct ControlPlaneOptions: Sendable {
         }
     }
 
+    /// Its name among several, in status and leases.
+    public var name = "control-plane"
     /// `sqlite:PATH` or `postgres://…`.
     public var store: String
     /// For the admin token and what is exported.

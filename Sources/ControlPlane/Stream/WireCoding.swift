@@ -30,12 +30,6 @@ struct EncodedSerializer: MessageSerializer {
 
 extension WireMessage {
     init(reading bytes: [UInt8]) throws(WireError) {
-        // The view ends with the closure; messages copy what they keep.
-        let result: Result<Self, WireError> = unsafe bytes.withUnsafeBytes { buffer in
-            guard let base = buffer.baseAddress else { return .success(Self()) }
-            let view = unsafe Bytes(unsafeBase: base, count: buffer.count)
-            do throws(WireError) { return .success(try Self(wire: view)) } catch { return .failure(error) }
-        }
-        self = try result.get()
+        self = try bytes.withBytes { (view) throws(WireError) in try Self(wire: view) }
     }
 }

@@ -10,16 +10,21 @@ public struct PinnedAuthority: Sendable, Equatable {
 
     public init(digest: [UInt8]) { self.digest = digest }
 
-    /// Checks a certificate chain in PEM, leaf first, that holds the authority itself: signatures and validity now.
+    /// Checks a certificate chain in PEM, leaf first, that holds the authority itself: signatures, validity now, and
+    /// that the leaf is for signing (extended key usage codeSigning). Gateways have certificates too, of keys that are
+    /// theirs to choose: those must not do.
     ///
-    /// - Returns: the leaf's key, and the authority's PEM; nil when the chain does not lead there.
-    public func verify(chain pem: String) -> (key: VerifyingKey, authority: String)? {
+    /// - Returns: the leaf's key; nil when the chain does not lead there, or the leaf is for something else.
+    public func signer(chain pem: String) -> VerifyingKey? {
         let certificates = PEM.certificates(pem)
         guard let leaf = certificates.first, let anchor = certificates.first(where: { matches($0) }) else { return nil }
-        guard Self.verify(leaf, anchor, certificates, name: nil), let key = unsafe X509_get_pubkey(leaf.raw),
-            let text = anchor.pem
+        let isForSigning =
+            unsafe X509_get_extension_flags(leaf.raw) & UInt32(EXFLAG_XKUSAGE) != 0
+            && X509_get_extended_key_usage(leaf.raw) & UInt32(XKU_CODE_SIGN) != 0
+        guard isForSigning, Self.verify(leaf, anchor, certificates, name: nil),
+            let key = unsafe X509_get_pubkey(leaf.raw)
         else { return nil }
-        return unsafe (VerifyingKey(key), text)
+        return unsafe VerifyingKey(key)
     }
 
     fileprivate func matches(_ certificate: PEM.Certificate) -> Bool {

@@ -8,7 +8,7 @@ public struct Join: WireMessage, Sendable, Hashable {
     public var base: [UInt8] = []
     /// `https://host:port`, in no order of preference.
     public var controlPlanes: [String] = []
-    /// The text of the token file; see `JoinToken`. Empty where only what is stored may be used.
+    /// The text of the token file; see `GatewayToken`. Empty where only what is stored may be used.
     public var token = ""
     /// `key=value`, sorted.
     public var labels: [String] = []

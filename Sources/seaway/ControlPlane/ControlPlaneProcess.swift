@@ -3,43 +3,46 @@
 import CLinux
 import ControlPlane
 import Dispatch
+import Synchronization
 
 enum ControlPlaneProcess {
     /// Serves until a signal, or until the child that `companion` starts ends by itself; the exit code.
     static func run(
         _ options: ControlPlaneOptions, _ signals: StopSignals, console: Console,
-        companion: (@Sendable (ControlPlaneServer) async throws -> GatewayChild)? = nil
+        companion: (@Sendable (ControlPlaneServer, ControlPlaneServer.Places) async throws -> GatewayChild)? = nil
     ) async throws -> Int32 {
         let server = try await start(options)
-        announce(server, options, console)
-        return try await withThrowingTaskGroup(of: Int32.self) { group in
+        let children = Children()
+        let code = try await withThrowingTaskGroup(of: Int32.self) { group in
             group.addTask {
-                try await server.run()
+                try await server.run { places in
+                    announce(server, places, options, console)
+                    if let companion { children.set(try await companion(server, places)) }
+                }
                 return 1
             }
             group.addTask {
                 await signals.wait()
                 return 0
             }
-            let child = try await companion?(server)
-            if let child { group.addTask { await child.ended() } }
-            let code: Int32
-            do { code = try await group.next() ?? 1 } catch {
-                child?.stop()
-                throw Failure("the control plane ended: \(error)")
-            }
-            if let child {
+            if companion != nil { group.addTask { await children.first()?.ended() ?? 1 } }
+            let result = await group.nextResult()
+            if let child = children.current {
                 // It finishes its requests before the control plane leaves.
                 child.stop()
                 _ = await child.ended()
             }
             group.cancelAll()
             while let _ = try? await group.next() {}
-            return code
+            return try result?.get() ?? 1
         }
+        return code
     }
 
-    private static func announce(_ server: ControlPlaneServer, _ options: ControlPlaneOptions, _ console: Console) {
+    private static func announce(
+        _ server: ControlPlaneServer, _ places: ControlPlaneServer.Places, _ options: ControlPlaneOptions,
+        _ console: Console
+    ) {
         if let token = server.firstToken {
             console.note(
                 """
@@ -49,13 +52,41 @@ enum ControlPlaneProcess {
 
                 """)
         }
-        for (name, place) in server.places { console.event("\(name) on \(place)") }
+        console.event("web UI on http://\(shown(options.api.address)):\(places.api)/ui, resource API on /v1")
+        if let admin = options.admin, let port = places.admin {
+            console.event("Admin API on http://\(shown(admin.address)):\(port)")
+        }
+        console.event("gateways join at https://\(shown(options.stream.address)):\(places.stream)")
     }
+
+    private static func shown(_ address: String) -> String { address.contains(":") ? "[\(address)]" : address }
 
     private static func start(_ options: ControlPlaneOptions) async throws -> ControlPlaneServer {
         do { return try await ControlPlaneServer(options) } catch {
             throw Failure("the control plane cannot start: \(error)")
         }
+    }
+}
+
+/// The child that was started, for whoever waits for it.
+final class Children: Sendable {
+    private let stream: AsyncStream<GatewayChild>
+    private let continuation: AsyncStream<GatewayChild>.Continuation
+    private let child = Mutex<GatewayChild?>(nil)
+
+    init() { (stream, continuation) = AsyncStream.makeStream(of: GatewayChild.self) }
+
+    var current: GatewayChild? { child.withLock { $0 } }
+
+    func set(_ child: GatewayChild) {
+        self.child.withLock { $0 = child }
+        continuation.yield(child)
+    }
+
+    /// Waits for `set`; nil when the task is cancelled first.
+    func first() async -> GatewayChild? {
+        for await child in stream { return child }
+        return nil
     }
 }
 

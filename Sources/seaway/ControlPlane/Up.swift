@@ -48,9 +48,9 @@ struct Up: ParsableCommand {
         let arguments = gatewayArguments
         let signals = StopSignals()
         let code = try AsyncWork.run {
-            try await ControlPlaneProcess.run(options, signals, console: .standard) { server in
+            try await ControlPlaneProcess.run(options, signals, console: .standard) { server, places in
                 let token = try await server.gatewayToken(for: "local")
-                let place = "https://127.0.0.1:\(server.streamPort)"
+                let place = "https://127.0.0.1:\(places.stream)"
                 return try GatewayChild(
                     [
                         "--control-plane", place, "--token-file", token, "--state-dir",

@@ -76,7 +76,7 @@ struct JoinPlan: Sendable {
         case .success(let bytes): text = String(decoding: bytes, as: UTF8.self)
         case .failure(let refusal): throw Failure("--token-file: \(refusal.message)\n\(refusal.remedy)")
         }
-        guard JoinToken(text) != nil else {
+        guard GatewayToken(text) != nil else {
             throw Failure(
                 """
                 --token-file: \(tokenFile) holds no join token

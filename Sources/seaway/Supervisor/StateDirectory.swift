@@ -105,11 +105,11 @@ final class StateDirectory {
                     "cannot make \(made): \(errorText(sys_errno()))\nGive another directory with --state-dir.")
             }
         }
-        var info = stat()
-        guard unsafe stat(path, &info) == 0, info.st_mode & UInt32(S_IFMT) == UInt32(S_IFDIR) else {
+        var info = sys_file()
+        guard unsafe sys_file_at(path, 1, &info) == 0, info.mode & UInt32(S_IFMT) == UInt32(S_IFDIR) else {
             throw Failure("\(path) is not a directory\nGive another one with --state-dir.")
         }
-        guard info.st_uid == geteuid(), info.st_mode & 0o022 == 0 else {
+        guard info.user == geteuid(), info.mode & 0o022 == 0 else {
             throw Failure(
                 """
                 \(path) can be written by other users

@@ -3,6 +3,7 @@
 import Engine
 import HTTP
 import Snapshot
+import Telemetry
 
 extension ConfigurationFeed {
     func take(_ message: ControlPlaneMessage) {
@@ -86,11 +87,44 @@ extension ConfigurationFeed {
     /// Nothing is stored and nobody answers: a signed snapshot may be within reach.
     func lookElsewhere() {
         fallbackAt = loop.now + Self.fallbackEvery
+        guard !join.fallback.isEmpty, fallback == nil else { return }
+        if join.fallback.hasPrefix("file://") {
+            let path = String(join.fallback.dropFirst("file://".count))
+            guard let bytes = StateFile.read(path) else { return noFallback("it cannot be read") }
+            return found(bytes)
+        }
+        let fetch = FallbackFetch(join.fallback, loop: loop, buffers: buffers, resolver: resolver) {
+            [unowned self] outcome in
+            self.fallback = nil
+            switch outcome {
+            case .success(let bytes): self.found(bytes)
+            case .failure(let fault): self.noFallback(fault.description)
+            }
+        }
+        fallback = fetch
+        fetch.start()
+    }
+
+    private func found(_ bytes: [UInt8]) {
+        guard let authority = token?.authority ?? identity?.pinned else {
+            return noFallback("no join token says whom to believe")
+        }
+        do throws(SignedSnapshotFault) {
+            let version = try SignedConfiguration.read(bytes, authority: authority, labels: join.labels)
+            guard let step = tables.begin(with: version) else { return }
+            owner.tell(FeedNews(.trouble, "no control plane answers: taking revision \(version.revision) from \(join.fallback)"))
+            perform(step)
+        } catch {
+            noFallback(error.description)
+        }
+    }
+
+    private func noFallback(_ reason: String) {
+        owner.tell(FeedNews(.trouble, "--fallback \(join.fallback) is of no use: \(reason)"))
+        // A file does not mend itself as fast as a network does.
+        fallbackAt = loop.now + Self.refusedPause / 2
     }
 }
-
-/// Where a signed snapshot is fetched from.
-final class FallbackFetch {}
 
 /// The kernel's words for an errno.
 func errorText(_ number: Int32) -> String { SystemError.text(number) }

@@ -1,8 +1,10 @@
 // Certificates: the first by a join token, later ones by those before; and what to do when there is none any more.
 
+import Bytes
 import Engine
 import HTTP
 import Snapshot
+import Telemetry
 
 extension ConfigurationFeed {
     // MARK: Join
@@ -30,7 +32,7 @@ extension ConfigurationFeed {
         if isRefusal || status.code == GRPCStatus.invalidArgument {
             joinAt = loop.now + Self.refusedPause
             hangUp()
-            trouble("\(facts.controlPlane) does not let this gateway join: \(status.message)")
+            trouble("\(facts.address) does not let this gateway join: \(status.message)")
             return redial(after: Self.refusedPause)
         }
         failed(status.message.isEmpty ? "it did not answer the request to join" : status.message)
@@ -63,7 +65,7 @@ extension ConfigurationFeed {
         newKey = ""
         if isRefusal { return refused(status.message, pause: 0) }
         if status.code != GRPCStatus.ok {
-            trouble("\(facts.controlPlane) gave no new certificate: \(status.message)")
+            trouble("\(facts.address) gave no new certificate: \(status.message)")
         }
     }
 
@@ -106,7 +108,7 @@ extension ConfigurationFeed {
         owner.tell(
             FeedNews(
                 .revoked, revision: facts.revision,
-                "\(facts.controlPlane) does not accept this gateway any more: \(reason); it serves on with what it has"))
+                "\(facts.address) does not accept this gateway any more: \(reason); it serves on with what it has"))
         if identity != nil { files.forgetIdentity() }
         identity = nil
         joinAt = max(joinAt, loop.now + pause)

@@ -11,6 +11,7 @@ import CLinux
 import Engine
 import HTTP
 import Snapshot
+import Telemetry
 
 /// What a feed talks to: the proxy's main thread.
 protocol FeedOwner: AnyObject {
@@ -24,30 +25,18 @@ protocol FeedOwner: AnyObject {
     func tell(_ news: FeedNews)
 }
 
-/// What status pages and metrics say of a feed.
-struct FeedFacts: Sendable {
-    var isConnected = false
-    /// The control plane that is followed, or was last.
-    var controlPlane = ""
-    /// The control plane's revision in effect; 0: none.
-    var revision: UInt64 = 0
-    /// Unix milliseconds at which it came into effect; 0: never.
-    var effectiveAt = 0
-    var rejected = 0
-}
-
 /// A gateway's end of a control plane. It lives on the control thread's loop.
 final class ConfigurationFeed {
     let loop: EventLoop
     let files: FeedFiles
     unowned let owner: any FeedOwner
-    private let buffers: BufferPool
-    private let resolver: Resolver
+    let buffers: BufferPool
+    let resolver: Resolver
     let version: String
     let workers: Int
 
     var join: Join
-    var token: JoinToken?
+    var token: GatewayToken?
     private var addresses: [FeedAddress] = []
     private var dialer = FeedDialer(count: 1, first: 0)
     /// Which of several addresses that a name has is next.
@@ -72,7 +61,7 @@ final class ConfigurationFeed {
     private var toldTrouble = ""
 
     var tables = FeedTables()
-    var facts = FeedFacts()
+    var facts = ControlPlaneFacts()
     private var reportedAt: Int64 = 0
     private var reportedGeneration: UInt64 = 0
     var fallbackAt = Int64.max
@@ -133,10 +122,10 @@ final class ConfigurationFeed {
     func change(to next: Join) {
         let isSame =
             next.controlPlanes == join.controlPlanes && next.labels == join.labels && next.name == join.name
-            && (next.token == join.token || JoinToken(next.token)?.authority == token?.authority)
+            && (next.token == join.token || GatewayToken(next.token)?.authority == token?.authority)
         join = next
         guard !isSame else {
-            token = JoinToken(next.token) ?? token
+            token = GatewayToken(next.token) ?? token
             return
         }
         use(next)
@@ -147,7 +136,7 @@ final class ConfigurationFeed {
 
     private func use(_ join: Join) {
         for address in addresses { resolver.unwatch(address.host) }
-        token = JoinToken(join.token)
+        token = GatewayToken(join.token)
         addresses = join.controlPlanes.compactMap { FeedAddress($0) }
         for address in addresses { resolver.watch(address.host) }
         dialer = FeedDialer(count: addresses.count, first: .random(in: 0..<1024))
@@ -159,6 +148,8 @@ final class ConfigurationFeed {
     func stop() {
         isStopped = true
         hangUp()
+        fallback?.cancel()
+        fallback = nil
         loop.cancelDeadline(dialTimer)
         loop.cancelDeadline(workTimer)
         files.finish()
@@ -186,7 +177,7 @@ final class ConfigurationFeed {
         guard !isStopped, connection == nil, !addresses.isEmpty else { return }
         let target = addresses[dialer.current]
         let name = join.controlPlanes.indices.contains(dialer.current) ? join.controlPlanes[dialer.current] : ""
-        facts.controlPlane = name
+        facts.address = name
         guard let (client, pinned) = credentials() else { return }
         if dialledAt == .max { dialledAt = loop.now }
         switch resolver.answer(target.host) {
@@ -241,7 +232,7 @@ final class ConfigurationFeed {
     /// This attempt came to nothing: the next address, in a while.
     func failed(_ reason: String) {
         hangUp()
-        trouble("\(facts.controlPlane): \(reason)")
+        trouble("\(facts.address): \(reason)")
         redial(after: dialer.failed(random: .random(in: 0..<1)))
     }
 
@@ -290,7 +281,7 @@ extension ConfigurationFeed: FeedConnectionOwner {
         hello.workers = workers
         hello.labels = join.labels
         if let effective = tables.effective {
-            hello.digest = FeedDelta.digest(effective.tables)
+            hello.digest = SnapshotDelta.digest(effective.tables)
             hello.revision = effective.revision
         }
         var message = GatewayMessage()
@@ -302,7 +293,7 @@ extension ConfigurationFeed: FeedConnectionOwner {
         reportedAt = 0
         facts.isConnected = true
         toldTrouble = ""
-        owner.tell(FeedNews(.connected, revision: hello.revision, "connected to \(facts.controlPlane)"))
+        owner.tell(FeedNews(.connected, revision: hello.revision, "connected to \(facts.address)"))
     }
 
     // MARK: 4. Received
@@ -342,7 +333,7 @@ extension ConfigurationFeed: FeedConnectionOwner {
 
     func disconnected(_ reason: String) {
         let followed = isFollowing
-        let name = facts.controlPlane
+        let name = facts.address
         if followed {
             toldTrouble = "\(name): \(reason)"
             owner.tell(

@@ -1,6 +1,7 @@
 // What a gateway keeps of its control plane, for as long as it takes: who it is, the last good configuration, and
 // which configuration it was putting in effect when it died.
 
+import Bytes
 import CLinux
 import Engine
 import Snapshot

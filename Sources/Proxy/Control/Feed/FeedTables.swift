@@ -4,6 +4,7 @@
 //                    │        └─► refused ──► rejected, the one before stays
 //                    └─► a newer one waits while one is being adopted; only the newest of them is
 
+import Bytes
 import Snapshot
 
 /// One configuration of the control plane: its tables, without this gateway's settings and listeners.
@@ -150,17 +151,24 @@ struct FeedTables {
     }
 }
 
-/// Why a delta cannot be applied.
-struct FeedDeltaFault: Error {
-    var description: String
-}
-
 /// Deltas between tables.
 enum FeedDelta {
     static func apply(_ bytes: [UInt8], to tables: Snapshot) throws(FeedDeltaFault) -> Snapshot {
-        throw FeedDeltaFault(description: "this version takes whole configurations only")
+        let delta: SnapshotDelta
+        do throws(WireError) {
+            delta = try bytes.withBytes { (bytes) throws(WireError) in try SnapshotDelta(wire: bytes) }
+        } catch {
+            throw FeedDeltaFault(description: "its bytes are damaged: \(error)")
+        }
+        do throws(DeltaError) {
+            return FeedTables.bare(try delta.apply(to: tables))
+        } catch {
+            throw FeedDeltaFault(description: error.description)
+        }
     }
+}
 
-    /// What the tables are recognised by; 0: nothing to build upon.
-    static func digest(_ tables: Snapshot) -> UInt64 { 0 }
+/// Why a delta cannot be applied.
+struct FeedDeltaFault: Error {
+    var description: String
 }

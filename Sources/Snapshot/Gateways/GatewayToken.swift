@@ -4,7 +4,7 @@ import Bytes
 
 /// One line: `seaway1.<secret, base64url>.<SHA-256 of the authority's certificate (DER), 64 hexadecimal digits>`.
 /// The secret tells the control plane that this gateway may join; the digest tells the gateway whom to trust with it.
-public struct JoinToken: Sendable, Hashable {
+public struct GatewayToken: Sendable, Hashable {
     /// What `JoinRequest.token` carries.
     public var secret: String
     /// 32 bytes.
