@@ -15,12 +15,12 @@ FUZZ_SECONDS ?= 60
 # Bare `make fuzz` runs every target.
 FUZZ_TARGET ?= all
 
-.PHONY: help up build release deps check format test test-swift test-programs test-strict test-h2spec test-security test-scenario test-websocket test-plugins test-corpora bench fuzz clean
+.PHONY: help up build release deps check format test test-swift test-programs test-strict test-h2spec test-security test-scenario test-websocket test-plugins test-corpora test-ui test-admin bench fuzz clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-up: ## install what is missing, build release, run a gateway with two small services until Ctrl-C
+up: ## install what is missing, build release, run control plane, gateway, web UI and two small services until Ctrl-C
 	@scripts/deps.sh build
 	@$(MAKE) --no-print-directory release
 	@scripts/up.sh
@@ -43,13 +43,16 @@ check: ## format, imports, traps, shell and Python syntax
 format: ## rewrite the Swift sources in the project's format
 	$(SWIFT) format --in-place --recursive --parallel $(wildcard Package.swift Sources Tests Fuzz Benchmarks)
 
-test: test-swift release test-programs test-strict test-h2spec test-security test-scenario test-websocket test-plugins test-corpora ## everything that CI runs
+test: test-swift release test-programs test-strict test-h2spec test-security test-scenario test-websocket test-plugins test-corpora test-ui test-admin ## everything that CI runs
 
 test-swift:
 	$(SWIFT) test
 
 test-programs: # what may be linked, and how large it may be
 	$(PYTHON) scripts/binaries.py .build/release
+
+test-ui: # the web UI in headless Chromium, every page and every form
+	$(PYTHON) Tests/UI/run.py
 
 test-plugins: # every plugin through the built gateway
 	$(PYTHON) Tests/Plugins/run.py
@@ -63,6 +66,9 @@ test-h2spec: # HTTP/2 by h2spec's list, in clear and over TLS
 
 test-security: # the checklist T-01 to T-33, one test for each number
 	$(PYTHON) Tests/Security/run.py
+
+test-admin: # Kong's Admin API, asked by tables, by clients and by its own description
+	$(PYTHON) Tests/Admin/run.py
 
 test-corpora: # every input that ever mattered to a parser
 	@SWIFT="$(SWIFT)" Fuzz/run.sh all replay

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes docs/snapshot.proto from the types in Sources/Snapshot that travel: one schema, one source.
+"""Writes docs/snapshot.proto and docs/gateways.proto from the types in Sources/Snapshot that travel: one source.
 
-    scripts/proto.py           rewrite docs/snapshot.proto
-    scripts/proto.py --check   exit 1 if it is not what the sources say (part of `make check`)
+    scripts/proto.py           rewrite the schemas
+    scripts/proto.py --check   exit 1 if they are not what the sources say (part of `make check`)
 
 A type travels if it is a WireMessage. Its `encode` gives field numbers, its properties give types, names
 and comments. The types of the control socket have a schema of their own, docs/control.proto.
@@ -14,9 +14,8 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "Sources/Snapshot"
-SCHEMA = ROOT / "docs/snapshot.proto"
 
-HEADER = """\
+SNAPSHOT_HEADER = """\
 // A snapshot: everything a proxy runs from. `seaway` sends it over the control socket (control.proto)
 // and keeps the last one in effect as `snapshot` in the state directory.
 //
@@ -33,9 +32,50 @@ syntax = "proto3";
 package seaway.snapshot;
 """
 
+GATEWAYS_HEADER = """\
+// What control planes and gateways say to each other: gRPC over HTTP/2 and TLS, port 5678 unless configured.
+//
+// Generated from Sources/Snapshot/Gateways and Delta by scripts/proto.py; `make check` compares. The comments are
+// the sources' own, so names in them are Swift's. As in snapshot.proto every scalar is written, and what is not
+// there has the default noted here. A snapshot within is bytes: decode them with snapshot.proto.
+//
+// Join takes any client certificate and a join token. Renew and Stream take a certificate that the control plane's
+// authority issued to the gateway and that is neither expired nor revoked.
+syntax = "proto3";
+package seaway.gateways.v1;
+
+service Gateways {
+  rpc Join(JoinRequest) returns (Credentials);
+  rpc Renew(RenewRequest) returns (Credentials);
+  rpc Stream(stream GatewayMessage) returns (stream ControlPlaneMessage);
+}
+"""
+
+
+class Schema:
+    """A file, the types it begins with, and where they are declared."""
+
+    def __init__(self, file: str, header: str, roots: list[str], folders: set[str], excluded: bool):
+        self.path, self.header, self.roots = ROOT / "docs" / file, header, roots
+        self.folders, self.excluded = folders, excluded
+
+    def has(self, path: pathlib.Path) -> bool:
+        return (path.parent.name in self.folders) != self.excluded
+
+
+GATEWAYS = {"Delta", "Gateways"}
+SCHEMAS = [
+    Schema("snapshot.proto", SNAPSHOT_HEADER, ["Snapshot"], {"Control", "Routing"} | GATEWAYS, excluded=True),
+    Schema(
+        "gateways.proto", GATEWAYS_HEADER,
+        ["JoinRequest", "RenewRequest", "Credentials", "GatewayMessage", "ControlPlaneMessage", "SnapshotDelta",
+         "SignedSnapshot"],
+        GATEWAYS, excluded=False),
+]
+
 SCALARS = {"Int": "sint64", "UInt64": "uint64", "Bool": "bool", "Double": "double", "String": "string", "ID": "bytes"}
 DECLARATION = re.compile(r"^(\s*)(?:public )?(?:(?:indirect )?)(struct|enum) (\w+)(?:<[^>]*>)?\s*:?\s*([^{]*)\{(.*)$")
-PROPERTY = re.compile(r"^\s*public (?:internal\(set\) )?var `?(\w+)`?(?:: ([\w.\[\]]+))?(?: = (.+?))?\s*$")
+PROPERTY = re.compile(r"^\s*public (?:internal\(set\) )?var `?(\w+)`?(?:: ([\w.\[\]]+\??))?(?: = (.+?))?\s*$")
 PUT = re.compile(r"out\.put\((\d+), (?:messages?: )?(?:self\.)?`?(\w+)`?(\.rawValue)?\)")
 CASE_PUT = re.compile(r"case \.(\w+)\(let \w+\): out\.put\((\d+), message: ")
 
@@ -128,10 +168,13 @@ def field_type(owner: Type, declared: str, default: str, is_raw: bool, types: di
     if is_raw:  # of an option set: the sum of its options
         options = re.findall(r"\.(\w+)", default)
         return "sint64", " + ".join(options)
+    declared = declared.removesuffix("?")  # a message that is not there is not written
     if declared:
         inner = re.fullmatch(r"\[(\w[\w.]*)\]", declared)
         if declared == "[UInt8]":
             return "bytes", ""
+        if declared == "[[UInt8]]":
+            return "repeated bytes", ""
         if inner:
             return "repeated " + field_type(owner, inner.group(1), "", False, types)[0], ""
         if declared in SCALARS:
@@ -194,12 +237,12 @@ def message(made: Type, types: dict[str, Type]) -> tuple[list[str], list[str]]:
     return out + ["}"], needs
 
 
-def schema() -> str:
+def schema(of: Schema) -> str:
     types: dict[str, Type] = {}
     for path in sorted(SOURCES.rglob("*.swift")):
-        if path.parent.name not in ("Control", "Routing"):
+        if of.has(path):
             parse(path, types)
-    out, queue, seen = [HEADER], ["Snapshot"], set()
+    out, queue, seen = [of.header], list(of.roots), set()
     while queue:
         made = types[queue.pop(0)]
         if made.name in seen:
@@ -215,14 +258,15 @@ def schema() -> str:
 
 
 def main() -> int:
-    text = schema()
-    if "--check" not in sys.argv[1:]:
-        SCHEMA.write_text(text)
-        return 0
-    if SCHEMA.exists() and SCHEMA.read_text() == text:
-        return 0
-    print("docs/snapshot.proto:1: schema: it is not what Sources/Snapshot says; run scripts/proto.py and review the change")
-    return 1
+    failed = False
+    for each in SCHEMAS:
+        text = schema(each)
+        if "--check" not in sys.argv[1:]:
+            each.path.write_text(text)
+        elif not each.path.exists() or each.path.read_text() != text:
+            print(f"docs/{each.path.name}:1: schema: it is not what Sources/Snapshot says; run scripts/proto.py and review the change")
+            failed = True
+    return int(failed)
 
 
 if __name__ == "__main__":

@@ -33,8 +33,9 @@ MAY_IMPORT = {
     "ControlPlane": FOUNDATION | SYSTEM | {
         "Model", "Dialects", "Compile", "Snapshot", "Explain", "Bytes", "Store", "Authority", "Hummingbird",
         "HummingbirdCore", "HummingbirdTLS", "HTTPTypes", "NIOCore", "NIOPosix", "NIOSSL", "NIOFoundationCompat",
+        "NIOCertificateReloading",
         "NIOHTTP1", "GRPCCore", "GRPCNIOTransportHTTP2", "GRPCNIOTransportHTTP2Posix", "AsyncHTTPClient", "Logging",
-        "Crypto", "X509", "SwiftASN1", "JWTKit", "ServiceLifecycle",
+        "Crypto", "X509", "SwiftASN1", "JWTKit", "ServiceLifecycle", "CWeb",
     },
     "seaway": FOUNDATION | SYSTEM | {
         "Store", "Authority", "ControlPlane", "AsyncHTTPClient", "NIOCore", "Logging", "NIOHTTP1",

@@ -49,6 +49,7 @@ struct Compilation {
         addUpstreams()
         addServices()
         refuseTagsElsewhere()
+        checkReach()
         addFilters()
         addRoutes()
     }

@@ -77,7 +77,10 @@ public struct SystemError: Error, Equatable, CustomStringConvertible {
         }
     }
 
-    public var description: String { "\(operation): \(unsafe String(cString: strerror(code)))" }
+    public var description: String { "\(operation): \(Self.text(code))" }
+
+    /// The kernel's words for an errno.
+    public static func text(_ code: Int32) -> String { unsafe String(cString: strerror(code)) }
 }
 
 /// Sockets. Every descriptor is non-blocking and closed on exec.

@@ -3,6 +3,7 @@
 // 1. run        connect to the supervisor (or start from what is stored)
 // 2. listen     sockets arrive and are handed to the workers
 // 3. apply      a snapshot is indexed here, then given to every worker by its mailbox
+//    join       or a control plane's, which ConfigurationFeed brings (ProxyProcess+Feed.swift)
 // 4. adopted    all workers have it: acknowledge
 // 5. drain      workers finish what they began, then the process ends
 
@@ -27,28 +28,30 @@ public struct ProxyOptions: Sendable {
 }
 
 public final class ProxyProcess: ControlOwner {
-    private let options: ProxyOptions
-    private let loop = EventLoop()
-    private let board = HealthBoard()
-    private let directory: ClusterDirectory
+    let options: ProxyOptions
+    let loop = EventLoop()
+    let board = HealthBoard()
+    let directory: ClusterDirectory
     private let tickets = TicketKeys()
     private let shared = SharedState()
     private let reports = Mailbox<WorkerReport>()
-    private let buffers = BufferPool(limit: 16)
+    let buffers = BufferPool(limit: 16)
     private var mailboxes: [Mailbox<WorkerMessage>] = []
-    private var metrics: [WorkerMetrics] = []
-    private var channel: ControlChannel?
-    private var running: RunningSnapshot?
+    private(set) var metrics: [WorkerMetrics] = []
+    private(set) var channel: ControlChannel?
+    private(set) var running: RunningSnapshot?
     private var sockets: [(socket: ListenSocket, descriptor: Int32)] = []
     private var statusAcceptors: [Acceptor] = []
     private var statusConnections: [ObjectIdentifier: StatusConnection] = [:]
     private var log: AccessLog?
     private var logKey = ""
-    private var waiting: (revision: UInt64, workers: Int)?
+    private(set) var waiting: (revision: UInt64, workers: Int)?
     private var notDrained = 0
     private var refused = 0
     private var drainTimer: DrainTimer?
-    private let startedAt = Int(sys_realtime_nanoseconds() / 1_000_000_000)
+    /// What a control plane's configurations are put in effect with; nil: the supervisor gives them.
+    var feeding: Feeding?
+    let startedAt = Int(sys_realtime_nanoseconds() / 1_000_000_000)
     private let nodeID: String
 
     public init(_ options: ProxyOptions) {
@@ -58,7 +61,7 @@ public final class ProxyProcess: ControlOwner {
         directory = ClusterDirectory(resolver: resolver, board: board, prober: Prober(loop: loop, board: board))
     }
 
-    private static func resolution(_ options: ProxyOptions) -> DNSConfiguration {
+    static func resolution(_ options: ProxyOptions) -> DNSConfiguration {
         var configuration = DNSConfiguration(resolvConf: SystemFile.text("/etc/resolv.conf"))
         configuration.hosts = HostsFile(SystemFile.text("/etc/hosts"))
         let own = options.resolvers.compactMap { DNSConfiguration.server($0) }
@@ -107,7 +110,7 @@ public final class ProxyProcess: ControlOwner {
         hello.pid = Int(getpid())
         hello.version = options.version
         hello.workers = options.workers
-        hello.revision = waiting == nil ? running?.snapshot.revision ?? 0 : 0
+        hello.revision = waiting == nil ? feeding.map(\.answered) ?? running?.snapshot.revision ?? 0 : 0
         hello.sockets = sockets.map(\.socket)
         return (hello, sockets.map(\.descriptor))
     }
@@ -115,7 +118,7 @@ public final class ProxyProcess: ControlOwner {
     public func listen(_ sockets: [ListenSocket], descriptors: [Int32]) {
         let former = self.sockets
         self.sockets = Array(zip(sockets, descriptors))
-        if running != nil, nameTimer == nil { handOutSockets() }
+        if isServing { handOutSockets() } else { openStatus() }
         for entry in former { Socket.close(entry.descriptor) }
     }
 
@@ -131,6 +134,10 @@ public final class ProxyProcess: ControlOwner {
                             udp: $0.socket.udp, descriptor: sys_duplicate($0.descriptor))
                     }))
         }
+        openStatus()
+    }
+
+    private func openStatus() {
         for acceptor in statusAcceptors { acceptor.close() }
         statusAcceptors = sockets.filter { $0.socket.role == .status }.compactMap { entry in
             Acceptor(loop: loop, listener: sys_duplicate(entry.descriptor)) { [unowned self] descriptor, _ in
@@ -140,31 +147,34 @@ public final class ProxyProcess: ControlOwner {
     }
 
     public func apply(_ snapshot: Snapshot) {
-        let next: RunningSnapshot
+        endFeed()
         do throws(SnapshotRefusal) {
-            // Before the directory takes the new clusters: a log that cannot be opened changes nothing.
-            let fresh = try openLog(snapshot.settings)
-            do throws(SnapshotRefusal) {
-                next = try RunningSnapshot(snapshot, directory: directory, tickets: tickets, shared: shared)
-            } catch {
-                fresh?.log?.close()
-                throw error
-            }
-            if let fresh { use(fresh) }
+            try install(snapshot)
         } catch {
             refused += 1
             channel?.rejected(snapshot.revision, reason: error.description)
-            return
         }
+    }
+
+    /// Indexes a snapshot and gives it to every worker.
+    ///
+    /// - Parameter serves: clients are let in with it; else they wait, as before the first one.
+    func install(_ snapshot: Snapshot, serves: Bool = true) throws(SnapshotRefusal) {
+        // Before the directory takes the new clusters: a log that cannot be opened changes nothing.
+        let fresh = try openLog(snapshot.settings)
+        let next: RunningSnapshot
+        do throws(SnapshotRefusal) {
+            next = try RunningSnapshot(snapshot, directory: directory, tickets: tickets, shared: shared)
+        } catch {
+            fresh?.log?.close()
+            throw error
+        }
+        if let fresh { use(fresh) }
         let isFirst = running == nil
         running = next
         waiting = (snapshot.revision, options.workers)
-        if isFirst {
-            startWorkers(next)
-            awaitNames()
-        } else {
-            tell(.adopt(next))
-        }
+        if isFirst { startWorkers(next) } else { tell(.adopt(next)) }
+        if serves, !isServing, nameTimer == nil { awaitNames() }
         Memory.giveBack()
     }
 
@@ -174,15 +184,22 @@ public final class ProxyProcess: ControlOwner {
         let limit = loop.now + Self.namesMilliseconds
         let timer = Ticker(loop: loop, every: 10) { [unowned self] in
             guard self.directory.isSettled || self.loop.now >= limit else { return true }
-            self.handOutSockets()
+            self.letIn()
             self.nameTimer = nil
             return false
         }
-        if directory.isSettled { return handOutSockets() }
+        if directory.isSettled { return letIn() }
         nameTimer = timer
         timer.start()
     }
 
+    private func letIn() {
+        isServing = true
+        handOutSockets()
+    }
+
+    /// Workers accept.
+    private var isServing = false
     private static let namesMilliseconds: Int64 = 1000
     private var nameTimer: Ticker?
 
@@ -243,10 +260,11 @@ public final class ProxyProcess: ControlOwner {
     private func allAdopted(_ revision: UInt64) {
         for log in retiredLogs { log.close() }
         retiredLogs = []
-        channel?.applied(revision)
+        if feeding == nil { channel?.applied(revision) } else { feedAdopted() }
     }
 
     public func drain(timeout: Int, idle: Int) {
+        endFeed()
         // Held here, they would go on taking connections that nobody accepts; a successor has its own.
         for entry in sockets { Socket.close(entry.descriptor) }
         sockets = []
@@ -274,7 +292,7 @@ public final class ProxyProcess: ControlOwner {
     public func reopenLogs() { log?.reopen() }
 
     public func supervisorIsMissing() {
-        guard running == nil, let stored = StoredState.snapshot(in: options.stateDirectory) else { return }
+        guard running == nil, feeding == nil, let stored = StoredState.snapshot(in: options.stateDirectory) else { return }
         var descriptors: [Int32] = []
         var kept: [ListenSocket] = []
         for socket in StoredState.sockets(in: options.stateDirectory) {
@@ -285,7 +303,9 @@ public final class ProxyProcess: ControlOwner {
             kept.append(socket)
         }
         sockets = Array(zip(kept, descriptors))
-        apply(stored)
+        guard var join = StoredState.join(in: options.stateDirectory) else { return apply(stored) }
+        join.revision = stored.revision
+        self.join(join, base: stored)
     }
 
     private static func open(_ socket: ListenSocket, _ address: SocketAddress) throws(SystemError) -> Int32 {
@@ -303,6 +323,11 @@ public final class ProxyProcess: ControlOwner {
         connection.start(descriptor)
     }
 
+    private var isConfigured: Bool {
+        if let feeding { return feeding.feed.tables.effective != nil }
+        return running != nil && waiting == nil
+    }
+
     private var facts: NodeFacts {
         var facts = NodeFacts()
         facts.nodeID = nodeID
@@ -310,8 +335,10 @@ public final class ProxyProcess: ControlOwner {
         facts.processID = Int(getpid())
         facts.residentBytes = Memory.resident
         facts.startedAt = startedAt
-        facts.revision = running?.snapshot.revision ?? 0
-        facts.refusedConfigurations = refused
+        facts.revision = feeding.map(\.feed.facts.revision) ?? running?.snapshot.revision ?? 0
+        facts.refusedConfigurations = refused + (feeding?.feed.facts.rejected ?? 0)
+        facts.controlPlane = feeding?.feed.facts
+        facts.now = Int(loop.wallNanoseconds / 1_000_000_000)
         return facts
     }
 }
@@ -333,7 +360,7 @@ extension ProxyProcess: StatusSource {
         }
         if path == "/status/ready" {
             let reason: String? =
-                drainTimer != nil ? "draining" : running == nil || waiting != nil ? StatusPage.noConfiguration : nil
+                drainTimer != nil ? "draining" : isConfigured ? nil : StatusPage.noConfiguration
             return (StatusPage.renderReady(reason: reason, into: out), "application/json; charset=utf-8")
         }
         return nil

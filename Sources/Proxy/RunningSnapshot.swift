@@ -54,6 +54,8 @@ struct RouteFacts: Sendable {
 
 /// Why a snapshot cannot be put in effect; the one before stays.
 struct SnapshotRefusal: Error, CustomStringConvertible {
+    /// `route "users"`, `certificate 4f…`; empty: no single one.
+    var entity = ""
     let description: String
 }
 
@@ -143,47 +145,67 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
     /// A snapshot may come from anywhere: an index that leads nowhere is refused here, once, so that
     /// nothing on the request path has to ask again.
     private static func checkReferences(_ s: Snapshot) throws(SnapshotRefusal) {
-        func check(_ index: Int, _ count: Int, _ what: String, optional: Bool = true) throws(SnapshotRefusal) {
+        func check(
+            _ index: Int, _ count: Int, _ entity: @autoclosure () -> String, _ what: String, optional: Bool = true
+        ) throws(SnapshotRefusal) {
             guard index < count, index >= (optional ? -1 : 0) else {
-                throw SnapshotRefusal(description: "\(what) refers to entry \(index) of \(count)")
+                let entity = entity()
+                throw SnapshotRefusal(
+                    entity: entity, description: "\(what) of \(entity) refers to entry \(index) of \(count)")
             }
         }
         for route in s.routes {
-            try check(route.service, s.services.count, "route \(route.id)'s service")
-            try check(route.chain, s.chains.count, "route \(route.id)'s chain")
+            try check(route.service, s.services.count, name("route", route.name, route.id), "the service")
+            try check(route.chain, s.chains.count, name("route", route.name, route.id), "the filter chain")
         }
-        try check(s.globalChain, s.chains.count, "the global chain")
+        try check(s.globalChain, s.chains.count, "the configuration", "the global chain")
         for service in s.services {
-            try check(service.cluster, s.clusters.count, "service \(service.id)'s cluster", optional: false)
-            try check(service.tls.clientCertificate, s.certificates.count, "service \(service.id)'s certificate")
+            try check(
+                service.cluster, s.clusters.count, name("service", service.name, service.id), "the cluster",
+                optional: false)
+            try check(
+                service.tls.clientCertificate, s.certificates.count, name("service", service.name, service.id),
+                "the certificate")
             for authority in service.tls.caCertificates {
-                try check(authority, s.caCertificates.count, "service \(service.id)'s authority", optional: false)
+                try check(
+                    authority, s.caCertificates.count, name("service", service.name, service.id), "an authority",
+                    optional: false)
             }
         }
         for cluster in s.clusters {
-            try check(cluster.clientCertificate, s.certificates.count, "upstream \(cluster.name)'s certificate")
+            try check(
+                cluster.clientCertificate, s.certificates.count, name("upstream", cluster.name, cluster.id),
+                "the certificate")
         }
-        for name in s.serverNames {
-            try check(name.certificate, s.certificates.count, "sni \(name.name)'s certificate", optional: false)
+        for sni in s.serverNames {
+            try check(
+                sni.certificate, s.certificates.count, "sni \"\(sni.name)\"", "the certificate", optional: false)
         }
         for credential in s.keyCredentials {
-            try check(credential.consumer, s.consumers.count, "a key's consumer", optional: false)
+            try check(credential.consumer, s.consumers.count, "key \(credential.id)", "the consumer", optional: false)
         }
         for credential in s.basicCredentials {
-            try check(credential.consumer, s.consumers.count, "a user's consumer", optional: false)
+            try check(credential.consumer, s.consumers.count, "user \(credential.id)", "the consumer", optional: false)
         }
         for chain in s.chains {
             for step in chain.steps {
-                try check(step.filter, s.filters.count, "a filter step")
+                try check(step.filter, s.filters.count, "a plugin", "a filter step")
                 guard step.overrides.count.isMultiple(of: 2) else {
                     throw SnapshotRefusal(description: "a filter step's overrides are no pairs")
                 }
                 for pair in stride(from: 0, to: step.overrides.count, by: 2) {
-                    try check(step.overrides[pair], s.consumers.count, "an override's consumer", optional: false)
-                    try check(step.overrides[pair + 1], s.filters.count, "an override's filter", optional: false)
+                    try check(
+                        step.overrides[pair], s.consumers.count, "a plugin", "an override's consumer", optional: false)
+                    try check(
+                        step.overrides[pair + 1], s.filters.count, "a plugin", "an override's filter", optional: false)
                 }
             }
         }
+    }
+
+    /// `route "users"`, or by its id where it has no name.
+    private static func name(_ kind: String, _ name: String, _ id: ID) -> String {
+        name.isEmpty ? "\(kind) \(id)" : "\(kind) \"\(name)\""
     }
 
     // MARK: TLS
@@ -223,7 +245,8 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
                 failed: { index, _ in failed = index })
         } catch {
             let which = failed >= 0 ? "certificate \(s.certificates[failed].id)" : "the listener's TLS settings"
-            throw SnapshotRefusal(description: "\(which) cannot be used: \(error)")
+            throw SnapshotRefusal(
+                entity: failed >= 0 ? which : "", description: "\(which) cannot be used: \(error)")
         }
     }
 
@@ -254,6 +277,7 @@ final class RunningSnapshot: @unchecked Sendable {  // All `let`, made by the co
                             ? identity(s.certificates[policy.clientCertificate]) : nil))
             } catch {
                 throw SnapshotRefusal(
+                    entity: "service \"\(service.name)\"",
                     description: "the TLS settings of service \(service.name) cannot be used: \(error)")
             }
             known[policy] = profiles.count - 1

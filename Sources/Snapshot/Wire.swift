@@ -41,11 +41,18 @@ extension WireMessage {
     }
 }
 
-/// Appends fields in protobuf's wire format.
+/// Appends fields in protobuf's wire format, or only hashes what it would append.
 public struct WireWriter {
     public private(set) var bytes: [UInt8] = []
+    /// Set: nothing is appended, this takes it instead.
+    private var hash: WireHash?
 
     public init() {}
+
+    init(hashing hash: WireHash) { self.hash = hash }
+
+    /// What was put is forgotten, the memory kept.
+    mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
 
     private mutating func varint(_ value: UInt64) {
         var rest = value
@@ -53,12 +60,19 @@ public struct WireWriter {
             bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
             rest >>= 7
         }
-        bytes.append(UInt8(rest))
+        bytes.append(UInt8(truncatingIfNeeded: rest))
     }
 
     private mutating func tag(_ field: Int, _ type: UInt64) { varint(UInt64(field) << 3 | type) }
 
+    /// A field of a number: `type` is 0 or 1 of the format.
+    private mutating func hash(_ field: Int, _ type: UInt64, _ value: UInt64) {
+        hash?.add(UInt64(field) << 3 | type)
+        hash?.add(value)
+    }
+
     public mutating func put(_ field: Int, _ value: UInt64) {
+        if hash != nil { return hash(field, 0, value) }
         tag(field, 0)
         varint(value)
     }
@@ -72,6 +86,7 @@ public struct WireWriter {
 
     /// `double`, as fixed64.
     public mutating func put(_ field: Int, _ value: Double) {
+        if hash != nil { return hash(field, 1, value.bitPattern) }
         tag(field, 1)
         for shift in stride(from: UInt64(0), to: 64, by: 8) {
             bytes.append(UInt8(truncatingIfNeeded: value.bitPattern >> shift))
@@ -79,22 +94,33 @@ public struct WireWriter {
     }
 
     public mutating func put(_ field: Int, _ value: String) {
-        raw(field, value)
-    }
-
-    public mutating func put(_ field: Int, _ value: [UInt8]) {
-        tag(field, 2)
-        varint(UInt64(value.count))
-        bytes.append(contentsOf: value)
-    }
-
-    private mutating func raw(_ field: Int, _ value: String) {
+        if hash != nil {
+            hash?.add(UInt64(field) << 3 | 2)
+            hash?.add(value)
+            return
+        }
         tag(field, 2)
         varint(UInt64(value.utf8.count))
         bytes.append(contentsOf: value.utf8)
     }
 
+    public mutating func put(_ field: Int, _ value: [UInt8]) {
+        if hash != nil {
+            hash?.add(UInt64(field) << 3 | 2)
+            value.withBytes { hash?.add($0) }
+            return
+        }
+        tag(field, 2)
+        varint(UInt64(value.count))
+        bytes.append(contentsOf: value)
+    }
+
     public mutating func put(_ field: Int, _ value: ID) {
+        if hash != nil {
+            hash(field, 2, value.high)
+            hash?.add(value.low)
+            return
+        }
         tag(field, 2)
         varint(16)
         bigEndian(value.high)
@@ -108,14 +134,23 @@ public struct WireWriter {
     }
 
     public mutating func put(_ field: Int, _ values: [String]) {
-        for value in values { raw(field, value) }
+        for value in values { put(field, value) }
+    }
+
+    public mutating func put(_ field: Int, _ values: [[UInt8]]) {
+        for value in values { put(field, value) }
     }
 
     public mutating func put(_ field: Int, _ values: [Int]) {
         guard !values.isEmpty else { return }
-        var packed = WireWriter()
-        for value in values { packed.varint(UInt64(bitPattern: Int64((value << 1) ^ (value >> 63)))) }
-        put(field, packed.bytes)
+        if hash != nil {
+            hash(field, 2, UInt64(values.count))
+            for value in values { hash?.add(UInt64(bitPattern: Int64(value))) }
+            return
+        }
+        delimited(field) { out in
+            for value in values { out.varint(UInt64(bitPattern: Int64((value << 1) ^ (value >> 63)))) }
+        }
     }
 
     /// Enumerations travel as their raw number.
@@ -125,11 +160,13 @@ public struct WireWriter {
 
     /// A message that is always written, so that its presence can be told.
     public mutating func put<M: WireMessage>(_ field: Int, message value: M) {
-        var inner = WireWriter()
-        value.encode(into: &inner)
-        tag(field, 2)
-        varint(UInt64(inner.bytes.count))
-        bytes.append(contentsOf: inner.bytes)
+        if hash != nil {
+            hash?.add(UInt64(field) << 3 | 2)
+            value.encode(into: &self)
+            hash?.add(WireHash.end)
+            return
+        }
+        delimited(field) { out in value.encode(into: &out) }
     }
 
     public mutating func put<M: WireMessage>(_ field: Int, message value: M?) {
@@ -139,6 +176,31 @@ public struct WireWriter {
     public mutating func put<M: WireMessage>(_ field: Int, messages values: [M]) {
         for value in values { put(field, message: value) }
     }
+
+    /// Contents with their length before them. Most are shorter than 128 bytes, whose length takes one byte:
+    /// only longer ones are moved.
+    private mutating func delimited(_ field: Int, _ contents: (inout WireWriter) -> Void) {
+        tag(field, 2)
+        bytes.append(0)
+        let start = bytes.count
+        contents(&self)
+        let count = bytes.count - start
+        if count < 0x80 {
+            bytes[start - 1] = UInt8(truncatingIfNeeded: count)
+            return
+        }
+        var length: [UInt8] = []
+        var rest = count
+        while rest >= 0x80 {
+            length.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+            rest >>= 7
+        }
+        length.append(UInt8(truncatingIfNeeded: rest))
+        bytes.replaceSubrange((start - 1)..<start, with: length)
+    }
+
+    /// The hash of what was put, when it was made to hash.
+    var hashValue: UInt64 { hash?.value ?? 0 }
 }
 
 /// Reads fields in protobuf's wire format from bytes that may be anything.

@@ -135,7 +135,7 @@ public protocol Store: Sendable {
     // MARK: Gateways
 
     func gateways() async throws(StoreError) -> [GatewayRecord]
-    /// Adds it or replaces the one with its id.
+    /// Adds it or replaces the one with its id. One that is revoked stays revoked.
     func save(_ gateway: GatewayRecord) async throws(StoreError)
     /// Does nothing when there is none.
     func remove(gateway id: Identifier) async throws(StoreError)

@@ -20,6 +20,10 @@ public struct NodeFacts: Sendable {
     /// Reloads refused since the start; the configuration before each stayed in effect.
     public var refusedConfigurations = 0
     public var timersRunning = 0
+    /// Nil: the configuration is a file's.
+    public var controlPlane: ControlPlaneFacts?
+    /// Unix seconds of the moment that all this is said of.
+    public var now = 0
 
     public init() {}
 }
@@ -309,6 +313,12 @@ public struct Exposition {
         out.plain("seaway_configuration_revision", Int(clamping: node.revision))
         out.family("seaway_configurations_refused_total", "counter", "Configurations refused; the last one stayed.")
         out.plain("seaway_configurations_refused_total", node.refusedConfigurations)
+        if let plane = node.controlPlane {
+            out.family("seaway_control_plane_connected", "gauge", "Whether a control plane is followed now.")
+            out.plain("seaway_control_plane_connected", plane.isConnected ? 1 : 0)
+            out.family("seaway_configuration_age_seconds", "gauge", "Since the revision in effect came into effect.")
+            out.plain("seaway_configuration_age_seconds", plane.age(now: node.now))
+        }
         out.family("seaway_metrics_omitted_series", "gauge", "Series left out because the answer grew too long.")
         out.plain("seaway_metrics_omitted_series", omitted)
     }

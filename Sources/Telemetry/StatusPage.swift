@@ -31,6 +31,15 @@ public enum StatusPage {
         page.add("node_id", node.nodeID)
         page.add("version", node.version)
         page.add("revision", Int(clamping: node.revision))
+        if let plane = node.controlPlane {
+            var object = JSONObject()
+            object.add("address", plane.address)
+            object.add("connected", plane.isConnected)
+            object.add("revision", Int(clamping: plane.revision))
+            object.add("age_seconds", plane.age(now: node.now))
+            object.add("rejected", plane.rejected)
+            page.add("control_plane", raw: object.text)
+        }
         out.append(page.text)
     }
 

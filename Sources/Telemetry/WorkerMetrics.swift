@@ -44,6 +44,8 @@ public enum WorkerCounter: Int, CaseIterable, Sendable {
     case streamSessions, streamEnded
     /// Datagrams lost on their way through: no room in a socket, or too long for the way.
     case datagramsLost
+    /// Requests that were answered with 500 or above.
+    case serverErrors
 }
 
 /// Why a connection was refused before its first request, or a stream session ended without reaching an
@@ -110,6 +112,7 @@ public final class WorkerMetrics: @unchecked Sendable {
     let reasons: [String]
     private let rejections: Cells
     private let refusals = Cells(ConnectionRefusal.allCases.count)
+    private let latencies = Cells(RequestLatency.bounds.count + 1)
     private let limit: Int
 
     /// Oldest series; what readers start from. Declared before `series`: destroyed first, so that
@@ -132,6 +135,13 @@ public final class WorkerMetrics: @unchecked Sendable {
     /// Adds to a counter or a gauge.
     @inline(__always)
     public func count(_ counter: WorkerCounter, _ value: Int = 1) { counters.add(counter.rawValue, value) }
+
+    /// Counts how a request ended and how long it took, whatever filters it ran through.
+    @inline(__always)
+    public func finished(status: Int, microseconds: Int) {
+        if status >= 500 { count(.serverErrors) }
+        latencies.add(RequestLatency.bucket(microseconds), 1)
+    }
 
     /// Counts a rejected request by the index of its reason.
     public func reject(_ reason: Int) {
@@ -250,6 +260,9 @@ public final class WorkerMetrics: @unchecked Sendable {
 
     /// A counter's value now.
     public func value(_ counter: WorkerCounter) -> Int { counters.load(counter.rawValue) }
+
+    /// Requests of a bucket of `RequestLatency`, not cumulated.
+    func latency(_ bucket: Int) -> Int { latencies.load(bucket) }
 
     func refused(_ reason: ConnectionRefusal) -> Int { refusals.load(reason.rawValue) }
 

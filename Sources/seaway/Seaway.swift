@@ -24,7 +24,10 @@ struct Seaway: ParsableCommand {
             Shell completion: seaway --generate-completion-script bash|zsh|fish
             """,
         version: seawayVersion,
-        subcommands: [Gateway.self])
+        subcommands: [
+            Up.self, ControlPlaneCommand.self, Gateway.self, Apply.self, Diff.self, Get.self, Delete.self, Export.self,
+            History.self, Rollback.self, Status.self, Token.self, Login.self, HealthCheck.self,
+        ])
 
     /// Like the argument parser's own entry, but with Seaway's exit codes.
     static func main() {

@@ -11,6 +11,18 @@ private let sockets = [
     ListenSocket(role: .status, address: "127.0.0.1", port: 8007),
 ]
 
+private let aJoin: Join = {
+    var join = Join()
+    join.revision = 3
+    join.base = [1, 2, 3]
+    join.controlPlanes = ["https://cp1:5678", "https://[::1]:5678"]
+    join.token = "seaway1.x.00"
+    join.labels = ["cloud=aws", "zone=eu"]
+    join.name = "edge-1"
+    join.fallback = "file:///var/lib/seaway.snapshot"
+    return join
+}()
+
 private let frames: [ControlFrame] = [
     ControlFrame(
         .hello(Hello(pid: 42, version: "0.1.0", workers: 2, revision: 7, sockets: sockets)), descriptors: [3, 4, 5]),
@@ -23,6 +35,8 @@ private let frames: [ControlFrame] = [
     ControlFrame(.apply(revision: 0, snapshot: [])),
     ControlFrame(.drain(timeout: 30_000, idle: 250)),
     ControlFrame(.reopenLogs),
+    ControlFrame(.join(aJoin)),
+    ControlFrame(.feed(FeedNews(.rejected, revision: 41, "route \"users\": no"))),
     ControlFrame(.command(.upgrade)),
     ControlFrame(.report(succeeded: false, text: "line 3: no")),
 ]

@@ -42,14 +42,15 @@ def service(name, url, routes=None, **fields) -> dict:
 class Gateway:
     """Ends with everything that it started, also in the middle of a failed test."""
 
-    def __init__(self, config, *flags, workers=1, http="127.0.0.1:0", https=False, status=True, prefix=()):
+    def __init__(self, config, *flags, workers=1, http="127.0.0.1:0", https=False, status=True, prefix=(), source=None):
         https = "127.0.0.1:0" if https is True else https or "off"
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="seaway-scenario-"))
         self.config = self.folder / "kong.yml"
-        self.write(config)
+        if config is not None:
+            self.write(config)
         self.state = self.folder / "state"
         self.arguments = [
-            *prefix, SEAWAY, "gateway", "run", "--config", str(self.config), "--http", http,
+            *prefix, SEAWAY, "gateway", "run", *(source or ["--config", str(self.config)]), "--http", http,
             "--https", https, "--status", "127.0.0.1:0" if status else "off",
             "--workers", str(workers), "--state-dir", str(self.state), "--drain-timeout", "5s", *flags]
         self.generation = 0

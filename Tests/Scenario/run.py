@@ -18,7 +18,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 TOPICS = ["http1", "limits", "tls", "balance", "dns", "outside", "match", "chaos", "programs", "reload", "edges",
           "websocket", "http2", "h2flow", "grpc_calls", "stream",
-          "expressions"]
+          "expressions", "feed"]
 
 
 class Outcome(unittest.TestResult):

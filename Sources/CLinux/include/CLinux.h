@@ -188,6 +188,25 @@ static inline int sys_pidfd_open(int pid) { return (int)syscall(434, pid, 0); }
 static inline int sys_poll_many(uintptr_t entries, size_t count, int milliseconds) {
     return poll((struct pollfd *)entries, (nfds_t)count, milliseconds);
 }
+/// What `lstat` or `stat` says of a path, in fields of our own: the system's struct belongs to whichever imported
+/// module declares it first.
+struct sys_file {
+    uint32_t mode;
+    uint32_t user;
+    uint64_t names;
+};
+
+/// 0, or -1 with errno set. `follows`: through symbolic links.
+static inline int sys_file_at(const char *path, int follows, struct sys_file *file) {
+    struct stat info;
+    int failed = follows ? stat(path, &info) : lstat(path, &info);
+    if (failed != 0) return -1;
+    file->mode = info.st_mode;
+    file->user = info.st_uid;
+    file->names = info.st_nlink;
+    return 0;
+}
+
 /// The next pending signal of `sys_signals_as_descriptor`'s set; 0 when there is none.
 static inline int sys_signalfd_next(int fd) {
     struct signalfd_siginfo info;

@@ -1,5 +1,6 @@
 // Consumers, their credentials and groups.
 
+import Bytes
 import Model
 
 extension KongLoader {
@@ -51,6 +52,11 @@ extension KongLoader {
         credential.username = string(fields, schema["username"]) ?? ""
         // Hashed when the consumer, whose id is part of it, is known.
         credential.passwordHash = secret(fields, schema["password"]) ?? ""
+        if purpose == .stored, fields.has(schema["password"]),
+            document.withText(fields[schema["password"]], { $0.starts(with: "{vault://") })
+        {
+            unhashedPasswords.append(model.basicAuthCredentials.count)
+        }
         credential.head = head(.basicAuthCredentials, fields, node) { credential.username }
         credential.consumer = link(
             fields, schema["consumer"], to: .consumers, from: .basicAuthCredentials, model.basicAuthCredentials.count,
@@ -114,7 +120,7 @@ extension KongLoader {
 
     func addGroup(_ fields: Fields, _ node: Int, _ parent: Parent?) {
         let schema = EntitySchemas.acl
-        _ = head(.acls, fields, node) { "" }
+        groupHeads.append(head(.acls, fields, node) { "" })
         groups.append(string(fields, schema["group"]) ?? "")
         groupScopes.append(scopes)
         groupParents.append(link(fields, schema["consumer"], to: .consumers, from: .acls, groups.count - 1, parent))

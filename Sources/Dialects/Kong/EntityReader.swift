@@ -85,7 +85,10 @@ extension KongLoader {
         var except = skipped
         if let parent, let field = nestedKinds[parent.kind]?[kind] { except.insert(field) }
         reportMissing(fields, at: node, except: except)
-        guard let entity = add(kind, fields, node, parent) else { return }
+        let before = purpose.collectsRecords ? count(kind) : 0
+        let entity = add(kind, fields, node, parent)
+        if purpose.collectsRecords, count(kind) > before { draft(kind, fields, node) }
+        guard let entity else { return }
         for (child, array) in children { readEntities(child, array, parent: entity) }
     }
 
@@ -137,14 +140,18 @@ extension KongLoader {
     /// would give a random id gets one derived from its content, so that equal files are equal.
     func head(_ kind: EntityKind, _ fields: Fields, _ node: Int, key: () -> String) -> EntityHead {
         var head = EntityHead()
-        let place = document.position(node)
-        head.line = sourceLine(place.line)
-        head.column = place.column
+        if purpose.hasPlaces {
+            let place = document.position(node)
+            head.line = sourceLine(place.line)
+            head.column = place.column
+        }
         head.tags = strings(fields, Self.tagsPosition, unique: true)
         head.createdAt = seconds(fields, Self.createdPosition)
         head.updatedAt = seconds(fields, Self.updatedPosition)
         if let written = string(fields, Self.idPosition).flatMap({ Identifier($0) }) {
             head.id = written
+            // What is stored has an id each, told apart already.
+            if purpose == .stored { return head }
             if let line = ids[kind, default: [:]].updateValue(head.line, forKey: written) {
                 report(
                     .notUnique, at: fields.nodes[Self.idPosition], field: "id",

@@ -16,15 +16,25 @@ public enum KongFile {
         _ text: Bytes, file: String, environment: [String: String] = [:], lenient: Bool = false,
         expressions: Bool = false, limits: DocumentLimits = DocumentLimits()
     ) -> (model: GatewayModel?, findings: [Diagnostic]) {
+        let options = LoadOptions(
+            file: file, environment: environment, isLenient: lenient, hasExpressions: expressions)
+        let (loader, findings) = load(text, options, limits)
+        let isUsable = !findings.contains { $0.severity == .error }
+        return (isUsable ? loader?.model : nil, findings)
+    }
+
+    /// The loader after it has read the file, nil when the file is no document; and all findings.
+    static func load(
+        _ text: Bytes, _ options: LoadOptions, _ limits: DocumentLimits = DocumentLimits()
+    ) -> (loader: KongLoader?, findings: [Diagnostic]) {
+        let file = options.file
         guard text.count <= limits.bytes else {
             let problem = DocumentProblem(
                 code: "K003", position: Position(line: 1, column: 1),
                 message: "the file is larger than \(limits.bytes >> 20) MB", remedy: "split it")
             return (nil, [finding(problem, file) { $0 }])
         }
-        let options = LoadOptions(
-            file: file, environment: environment, isLenient: lenient, hasExpressions: expressions)
-        guard let template = EnvironmentTemplate.render(text, environment: environment) else {
+        guard let template = EnvironmentTemplate.render(text, environment: options.environment) else {
             return read(text, options, limits, []) { $0 }
         }
         let early = template.problems.map { finding($0, file) { $0 } }
@@ -42,7 +52,7 @@ public enum KongFile {
     private static func read(
         _ text: Bytes, _ options: LoadOptions, _ limits: DocumentLimits, _ early: [Diagnostic],
         _ sourceLine: @escaping (Int) -> Int
-    ) -> (model: GatewayModel?, findings: [Diagnostic]) {
+    ) -> (loader: KongLoader?, findings: [Diagnostic]) {
         let parsed: (Document, [DocumentProblem])
         do {
             parsed = try document(text, options.file, limits)
@@ -52,9 +62,7 @@ public enum KongFile {
         let loader = KongLoader(document: parsed.0, options: options, sourceLine: sourceLine)
         loader.findings = early + parsed.1.map { finding($0, options.file, sourceLine) }
         loader.load()
-        let findings = loader.sortedFindings()
-        let isUsable = !findings.contains { $0.severity == .error }
-        return (isUsable ? loader.model : nil, findings)
+        return (loader, loader.sortedFindings())
     }
 
     /// JSON when the name or the first byte says so; else YAML, of which flow maps look like JSON.

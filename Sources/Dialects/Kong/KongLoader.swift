@@ -27,6 +27,22 @@ struct PendingReference {
     var node: Int
 }
 
+/// What is made of what is read.
+enum LoadPurpose {
+    /// A file that a gateway is to run.
+    case file
+    /// A file that is to be stored: records are collected, vault references stay as written.
+    case records
+    /// As `records`, for one entity out of a request: nothing in it has a line.
+    case request
+    /// What is stored, for a gateway to run: nothing has a line, secrets are hashed already.
+    case stored
+
+    var collectsRecords: Bool { self == .records || self == .request }
+    var resolvesVaults: Bool { self == .file || self == .stored }
+    var hasPlaces: Bool { self == .file || self == .records }
+}
+
 /// How a file is to be read.
 struct LoadOptions {
     /// Its name, for findings.
@@ -35,6 +51,9 @@ struct LoadOptions {
     var isLenient: Bool
     /// The router has expressions.
     var hasExpressions: Bool
+    var purpose = LoadPurpose.file
+    /// What is stored, for references that leave the file.
+    var known: KnownEntities = { _, _ in nil }
 }
 
 /// One load. Lives on one thread from `KongFile.load` to its return.
@@ -42,11 +61,14 @@ final class KongLoader {
     /// Findings kept; past it, one more says that there are others.
     static let findingsLimit = 1000
 
-    let document: Document
+    /// Changes between the parts of what is stored; a file is one document.
+    private(set) var document: Document
     let file: String
     let environment: [String: String]
     let isLenient: Bool
     let hasExpressions: Bool
+    let purpose: LoadPurpose
+    let known: KnownEntities
     /// Maps a line of the rendered text to the file's.
     let sourceLine: (Int) -> Int
 
@@ -75,6 +97,7 @@ final class KongLoader {
     var targetScopes: [[Scope]] = []
     var targetParents: [Int] = []
     var groups: [String] = []
+    var groupHeads: [EntityHead] = []
     var groupScopes: [[Scope]] = []
     var groupParents: [Int] = []
     var pluginScopes: [[Scope]] = []
@@ -84,6 +107,17 @@ final class KongLoader {
     var knownConfigs: [Int: KnownConfig] = [:]
     /// Complete records of schemas that nothing was written for.
     var defaultRecords: [ObjectIdentifier: ConfigValue] = [:]
+    /// Entities to be stored, in the order in which they were read.
+    var drafts: [Draft] = []
+    /// What references that leave the file lead to; -2 is the first.
+    var externals: [Identifier] = []
+    var externalIndices: [Identifier: Int] = [:]
+    /// Basic-auth credentials whose stored password is a vault reference: what is behind it is not hashed yet.
+    var unhashedPasswords: [Int] = []
+    /// A vault reference was resolved, or could not be.
+    var hasVaultReferences = false
+    /// The name of a stored entity, for messages about a reference to it by id.
+    var displayName: (EntityKind, String) -> String? = { _, _ in nil }
     /// Prefixes of environment variables by vault.
     var vaultPrefixes: [String: String] = [:]
     var symbolPositions: [ObjectIdentifier: [Int16]] = [:]
@@ -106,7 +140,18 @@ final class KongLoader {
         environment = options.environment
         isLenient = options.isLenient
         hasExpressions = options.hasExpressions
+        purpose = options.purpose
+        known = options.known
         self.sourceLine = sourceLine
+    }
+
+    /// Goes on with another part of what is stored. Everything that names nodes of the last one is forgotten.
+    func goOn(with document: Document) {
+        self.document = document
+        symbolPositions = [:]
+        knownConfigs = [:]
+        leftOut = []
+        for index in pending.indices { pending[index].node = Document.none }
     }
 
     // MARK: Findings
@@ -120,13 +165,15 @@ final class KongLoader {
             dropped += 1
             return
         }
-        let place = node == Document.none ? Position(line: 0, column: 0) : document.position(node)
+        let place =
+            node == Document.none || !purpose.hasPlaces ? Position(line: 0, column: 0) : document.position(node)
         var text = scopes == nil ? fieldPath : ""
         if !field.isEmpty { text += text.isEmpty ? field : ".\(field)" }
         findings.append(
             Diagnostic(
-                severity, code: code.rawValue, file: file, line: sourceLine(place.line), column: place.column,
-                entity: label(scopes ?? self.scopes), field: text, message: message, remedy: remedy))
+                severity, code: code.rawValue, file: file, line: place.line == 0 ? 0 : sourceLine(place.line),
+                column: place.column, entity: label(scopes ?? self.scopes), field: text, message: message,
+                remedy: remedy))
     }
 
     /// What lenient loading leaves out and strict loading refuses.
@@ -170,7 +217,7 @@ final class KongLoader {
             if scopes.count > 1 { return "\(own) on \(ownLabel(scopes[scopes.count - 2]))" }
             for (field, kind) in [("route", "route"), ("service", "service"), ("consumer", "consumer")] {
                 if let name = referenceText(document.member(scope.node, field)) {
-                    return "\(own) on \(kind) \"\(name)\""
+                    return "\(own) on \(kind) \"\(displayName(Self.parentKinds[field] ?? .services, name) ?? name)\""
                 }
             }
             return own
@@ -178,13 +225,17 @@ final class KongLoader {
             .oauth2Credentials:
             if scopes.count > 1 { return "\(own) of \(ownLabel(scopes[scopes.count - 2]))" }
             if let name = referenceText(document.member(scope.node, "consumer")) {
-                return "\(own) of consumer \"\(name)\""
+                return "\(own) of consumer \"\(displayName(.consumers, name) ?? name)\""
             }
             return own
         case .services, .routes, .upstreams, .consumers, .certificates, .caCertificates, .vaults, .keySets, .keys:
             return own
         }
     }
+
+    private static let parentKinds: [String: EntityKind] = [
+        "route": .routes, "service": .services, "consumer": .consumers,
+    ]
 
     private func ownLabel(_ scope: Scope) -> String {
         let fields: [String] =

@@ -213,7 +213,8 @@ extension KongLoader {
         record = .record(entries)
     }
 
-    private func value(_ fields: Fields, _ index: Int, _ field: FieldSchema) -> ConfigValue {
+    /// The value of a field, its default if it has none.
+    func value(_ fields: Fields, _ index: Int, _ field: FieldSchema) -> ConfigValue {
         if case .record(let schema) = field.type {
             if fields.has(index) { return complete(inner(fields, index, schema)) }
             // Records made of defaults alone are the same for every plugin: one copy serves all.
@@ -255,6 +256,8 @@ extension KongLoader {
                     ConfigValue.Entry(document.symbols[document.symbol(entry)], value(document.value(entry), element)))
                 entry = document.nextEntry(entry)
             }
+            // The order of a map's keys means nothing: what is stored has one.
+            if purpose.collectsRecords { entries.sort { $0.key < $1.key } }
             return .record(entries)
         case .record(let schema): return complete(read([node], schema))
         case .open: return .null

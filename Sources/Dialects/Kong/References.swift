@@ -10,7 +10,7 @@ extension KongLoader {
         for reference in pending {
             let found =
                 byName[reference.target]?[reference.text]
-                ?? Identifier(reference.text).flatMap { byID[reference.target]?[$0] }
+                ?? Identifier(reference.text).flatMap { byID[reference.target]?[$0] } ?? external(reference)
             guard let found else {
                 report(
                     .missingReference, at: reference.node, field: reference.field, in: reference.scopes,
@@ -24,6 +24,18 @@ extension KongLoader {
         checkAnonymous(byID[.consumers] ?? [:], byName[.consumers] ?? [:])
         moveIntoParents()
         hashPasswords()
+    }
+
+    /// What leads out of the file, to something stored: an index below -1.
+    private func external(_ reference: PendingReference) -> Int? {
+        guard purpose.collectsRecords else { return nil }
+        // In a request, an id stands for itself: whether it leads anywhere is seen when it is stored.
+        let own = purpose == .request ? Identifier(reference.text) : nil
+        guard let id = known(reference.target, reference.text) ?? own else { return nil }
+        if let index = externalIndices[id] { return index }
+        externals.append(id)
+        externalIndices[id] = -1 - externals.count
+        return -1 - externals.count
     }
 
     private func suggestion(for text: String, in names: [String: Int]?) -> String {
@@ -144,7 +156,9 @@ extension KongLoader {
     /// `anonymous` is no foreign key to Kong: a request that needs it fails with 500. Say it before that.
     private func checkAnonymous(_ byID: [Identifier: Int], _ byName: [String: Int]) {
         for (index, plugin) in model.plugins.enumerated() {
-            guard let name = plugin.config["anonymous"].string, byName[name] == nil else { continue }
+            guard let name = plugin.config["anonymous"].string, byName[name] == nil,
+                !purpose.collectsRecords || known(.consumers, name) == nil
+            else { continue }
             if let id = Identifier(name), byID[id] != nil || model.consumers.contains(where: { $0.head.id == id }) {
                 continue
             }

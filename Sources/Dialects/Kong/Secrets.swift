@@ -45,6 +45,9 @@ extension KongLoader {
         serverName.head.line = sourceLine(document.position(node).line)
         serverName.certificate = parent?.index ?? -1
         model.serverNames.append(serverName)
+        guard purpose.collectsRecords else { return }
+        let nothing = [Int](repeating: Document.none, count: EntitySchemas.sni.fields.count)
+        draft(.snis, Fields(schema: EntitySchemas.sni, nodes: nothing), node)
     }
 
     func addCACertificate(_ fields: Fields, _ node: Int) {
@@ -126,7 +129,8 @@ extension KongLoader {
 
     /// The secret behind `{vault://env/NAME}`; any other text is its own value.
     func resolveVault(_ text: String, at node: Int, _ field: String) -> String? {
-        guard text.hasPrefix("{vault://"), text.hasSuffix("}") else { return text }
+        guard purpose.resolvesVaults, text.hasPrefix("{vault://"), text.hasSuffix("}") else { return text }
+        hasVaultReferences = true
         let inner = text.dropFirst("{vault://".count).dropLast()
         let parts = inner.split(separator: "/", omittingEmptySubsequences: true)
         guard parts.count >= 2 else {

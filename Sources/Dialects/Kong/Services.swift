@@ -155,9 +155,11 @@ extension KongLoader {
         route.destinations = addresses(fields, F.destinations)
         route.regexPriority = int(fields, F.regexPriority) ?? 0
         if fields.has(F.expression) {
-            let position = document.position(fields[F.expression])
             route.expression = string(fields, F.expression) ?? ""
-            (route.expressionLine, route.expressionColumn) = (sourceLine(position.line), position.column)
+            if purpose.hasPlaces {
+                let position = document.position(fields[F.expression])
+                (route.expressionLine, route.expressionColumn) = (sourceLine(position.line), position.column)
+            }
         }
         route.priority = int(fields, F.priority) ?? 0
         let isGRPC = route.protocols.contains { $0 == .grpc || $0 == .grpcs }
@@ -170,26 +172,13 @@ extension KongLoader {
         checkRoute(route, fields, node)
         route.head = head(.routes, fields, node) { route.name }
         if route.name.isEmpty, !fields.has(EntitySchemas.route["id"]) {
-            route.head.id = contentIdentifier(.routes, content(of: route, fields, parent))
+            route.head.id = contentIdentifier(
+                .routes, route.content(service: keyPart(fields, F.service, parent, .routes)))
         }
         let index = model.routes.count
         route.service = link(fields, F.service, to: .services, from: .routes, index, parent)
         model.routes.append(route)
         return Parent(kind: .routes, index: index, id: route.head.id)
-    }
-
-    private func content(of route: RouteEntity, _ fields: Fields, _ parent: Parent?) -> String {
-        var parts = [keyPart(fields, RouteField.service, parent, .routes)]
-        parts.append(route.methods.joined(separator: ","))
-        parts.append(route.hosts.joined(separator: ","))
-        parts.append(route.paths.joined(separator: ","))
-        parts.append(route.headers.map { "\($0.name)=\($0.values.joined(separator: ","))" }.joined(separator: "&"))
-        parts.append(route.serverNames.joined(separator: ","))
-        for side in [route.sources, route.destinations] where !side.isEmpty {
-            parts.append(side.map { "\($0.ip):\($0.port)" }.joined(separator: ","))
-        }
-        if !route.expression.isEmpty { parts.append(route.expression) }
-        return parts.joined(separator: "|")
     }
 
     private func routePaths(_ fields: Fields) -> [String] {

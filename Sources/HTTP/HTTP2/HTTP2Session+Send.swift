@@ -205,6 +205,15 @@ extension HTTP2Session {
         writeGoAway(code, last: last, .empty)
     }
 
+    /// Writes PING (RFC 9113 section 6.7). Any bytes that come afterwards tell that the peer lives.
+    public func ping() {
+        guard fault == nil else { return }
+        replies.look(output.count)
+        HTTP2Frame.write(count: 8, type: HTTP2Frame.ping, flags: 0, id: 0, to: output)
+        output.append(word: 0, count: 8)
+        replies.wrote(output.count)
+    }
+
     /// Calls `body` with each open stream, beginning with another one each time, so that none is always first.
     /// It may send and reset.
     public func forEachStream(_ body: (HTTP2Stream) -> Void) {

@@ -17,6 +17,9 @@ public protocol ControlOwner: AnyObject {
     func listen(_ sockets: [ListenSocket], descriptors: [Int32])
     /// Put the snapshot in effect on every worker, then call `ControlChannel.applied`, or `rejected`.
     func apply(_ snapshot: Snapshot)
+    /// Take configurations from a control plane from now on, and of `base` what is this gateway's own; answered as
+    /// `apply` is, once one of them is in effect.
+    func join(_ join: Join, base: Snapshot)
     /// Stop accepting, finish what was begun, call `ControlChannel.drained` and end, after at most
     /// `timeout` milliseconds. For `idle` milliseconds, connections may still begin a last request.
     func drain(timeout: Int, idle: Int)
@@ -62,6 +65,9 @@ public final class ControlChannel: EventHandler {
 
     /// `revision` cannot be used, and why; the one before is still in effect.
     public func rejected(_ revision: UInt64, reason: String) { send(.rejected(revision: revision, reason: reason)) }
+
+    /// What became of the connection to the control plane.
+    public func tell(_ news: FeedNews) { send(.feed(news)) }
 
     /// Nothing is left to serve.
     public func drained() { send(.drained) }
@@ -138,9 +144,10 @@ public final class ControlChannel: EventHandler {
         switch frame.message {
         case .listen(let sockets): owner.listen(sockets, descriptors: frame.descriptors)
         case .apply(let revision, let bytes): apply(revision, bytes)
+        case .join(let join): self.join(join)
         case .drain(let timeout, let idle): owner.drain(timeout: timeout, idle: idle)
         case .reopenLogs: owner.reopenLogs()
-        case .hello, .applied, .rejected, .drained, .command, .report:
+        case .hello, .applied, .rejected, .drained, .feed, .command, .report:
             for descriptor in frame.descriptors { _ = sys_close(descriptor) }
         }
     }
@@ -154,38 +161,35 @@ public final class ControlChannel: EventHandler {
             rejected(revision, reason: "the snapshot's bytes are damaged: \(error)")
         }
     }
+
+    private func join(_ join: Join) {
+        do throws(WireError) {
+            let base = try join.base.withBytes { (bytes) throws(WireError) in try Snapshot(wire: bytes) }
+            owner.join(join, base: base)
+        } catch {
+            rejected(join.revision, reason: "the base's bytes are damaged: \(error)")
+        }
+    }
 }
 
 /// What a supervisor left in the state directory for a proxy that nobody answers.
 public enum StoredState {
     /// The last snapshot that was in effect; nil if there is none, or it cannot be read.
     public static func snapshot(in directory: String) -> Snapshot? {
-        guard let bytes = read(directory + "/snapshot") else { return nil }
+        guard let bytes = StateFile.read(directory + "/snapshot") else { return nil }
         return try? bytes.withBytes { (bytes) throws(WireError) in try Snapshot(wire: bytes) }
     }
 
+    /// The control planes that were followed, without the token; nil: none, the snapshot is all there is.
+    public static func join(in directory: String) -> Join? { StateFile.message(directory + "/join") }
+
     /// The sockets that were listened on.
     public static func sockets(in directory: String) -> [ListenSocket] {
-        guard let bytes = read(directory + "/sockets"),
+        guard let bytes = StateFile.read(directory + "/sockets"),
             case .listen(let sockets)? = try? bytes.withBytes({ (bytes) throws(WireError) in
                 try ControlMessage(payload: bytes)
             })
         else { return [] }
         return sockets
-    }
-
-    private static func read(_ path: String) -> [UInt8]? {
-        let descriptor = unsafe sys_open(path, O_RDONLY | O_CLOEXEC, 0)
-        guard descriptor >= 0 else { return nil }
-        defer { _ = sys_close(descriptor) }
-        let buffer = Buffer(capacity: 64 * 1024)
-        while buffer.count <= ControlLimits.payload {
-            buffer.reserve(64 * 1024)
-            let n = buffer.appendFrom(limit: buffer.free) { Int(sys_read(descriptor, $0, $1)) }
-            if n < 0, sys_errno() == EINTR { continue }
-            guard n >= 0 else { return nil }
-            if n == 0 { return buffer.readable.array }
-        }
-        return nil
     }
 }

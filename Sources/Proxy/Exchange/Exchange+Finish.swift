@@ -95,6 +95,7 @@ extension Exchange {
         metrics.count(.requests)
         metrics.count(.writing, -1)
         let status = isLocalReply ? replyStatus : response.status
+        metrics.finished(status: status, microseconds: Int((now - startedAt) / 1000))
         if let chain, let families = chain.families(consumer) {
             var sample = RequestSample()
             // A client that left before its answer: nginx's 499, as Kong counts it.

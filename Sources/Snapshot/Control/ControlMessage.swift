@@ -118,12 +118,16 @@ public enum ControlMessage: Sendable, Equatable {
     case rejected(revision: UInt64, reason: String)
     /// Nothing is left to serve; the process is about to end.
     case drained
+    /// What became of the connection to the control plane.
+    case feed(FeedNews)
 
     // Supervisor to proxy.
     /// Accept from these sockets and no others. Their descriptors come with it.
     case listen([ListenSocket])
     /// A whole `Snapshot` in its wire form.
     case apply(revision: UInt64, snapshot: [UInt8])
+    /// Take configurations from a control plane, and of `base` what is this gateway's own.
+    case join(Join)
     /// Stop accepting, finish what was begun, and end after at most `timeout` milliseconds.
     /// Connections without a request may begin one for `idle` milliseconds, which is then their last:
     /// a client may have sent it already.
@@ -140,7 +144,7 @@ public enum ControlMessage: Sendable, Equatable {
         switch self {
         case .hello(let hello): hello.sockets.count
         case .listen(let sockets): sockets.count
-        case .applied, .rejected, .drained, .apply, .drain, .reopenLogs, .command, .report: 0
+        case .applied, .rejected, .drained, .feed, .apply, .join, .drain, .reopenLogs, .command, .report: 0
         }
     }
 }
@@ -163,6 +167,8 @@ extension ControlMessage {
         case .command(let command): out.put(9, command)
         case .report(let succeeded, let text):
             out.put(10, message: Outcome(revision: succeeded ? 1 : 0, text: text))
+        case .join(let join): out.put(11, message: join)
+        case .feed(let news): out.put(12, message: news)
         }
         return out.bytes
     }
@@ -202,6 +208,8 @@ extension ControlMessage {
         case 10:
             let outcome: Outcome = try reader.message()
             return .report(succeeded: outcome.revision != 0, text: outcome.text)
+        case 11: return .join(try reader.message())
+        case 12: return .feed(try reader.message())
         default:
             try reader.skip()
             return nil

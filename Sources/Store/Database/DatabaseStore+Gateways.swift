@@ -17,7 +17,12 @@ extension DatabaseStore {
     public func save(_ gateway: GatewayRecord) async throws(StoreError) {
         let columns = gatewayColumns.split { ", \n".contains($0) }
         let places = (1...columns.count).map { "$\($0)" }.joined(separator: ", ")
-        let updates = columns.dropFirst().map { "\($0) = excluded.\($0)" }.joined(separator: ", ")
+        // Whoever saves an older copy must not undo a revocation.
+        let updates = columns.dropFirst().map { column in
+            column == "revoked_at"
+                ? "revoked_at = CASE WHEN gateways.revoked_at <> 0 THEN gateways.revoked_at ELSE excluded.revoked_at END"
+                : "\(column) = excluded.\(column)"
+        }.joined(separator: ", ")
         try await write { (session, _) throws(StoreError) in
             try session.execute(
                 """

@@ -8,7 +8,7 @@ import Snapshot
 struct GatewayRun: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
-        abstract: "Run a gateway on a kong.yml until it is told to stop.",
+        abstract: "Run a gateway on a kong.yml, or for a control plane, until it is told to stop.",
         discussion: """
             On this machine only:
 
@@ -29,6 +29,14 @@ struct GatewayRun: ParsableCommand {
               seaway gateway run -c kong.yml --https '*:443,proxy_protocol' \\
                 --trusted-ips 10.0.0.0/8
 
+            With a configuration from a control plane, which sends every change within a moment:
+
+              seaway gateway run --control-plane https://cp1:5678,https://cp2:5678 \\
+                --token-file gateway.token --labels zone=eu,cloud=aws --http '*:80'
+
+            It joins with the token once and gets a certificate, which it renews; its private key never leaves \
+            the state directory. When no control plane answers it goes on with what it has, restarts included.
+
             The gateway is a process of its own, seaway-proxy, that this command supervises. It is started \
             again when it dies, and goes on serving when the supervisor dies; a new `gateway run` with the \
             same --state-dir takes it over.
@@ -43,13 +51,16 @@ struct GatewayRun: ParsableCommand {
             Exit codes: 0 stopped, 1 could not start, 2 wrong usage.
             """)
 
-    @OptionGroup(title: "Configuration") var source: ConfigOptions
+    @OptionGroup(title: "Configuration") var source: RunSourceOptions
     @OptionGroup(title: "Where and how") var place: PlaceOptions
     @OptionGroup(title: "Requests, limits and times") var settings: SettingsOptions
 
     func validate() throws {
         if source.config == "-" {
             throw ValidationError("--config must name a file: it is read again on every reload.")
+        }
+        if source.controlPlane != nil, place.watch {
+            throw ValidationError("--watch is for --config: a control plane's changes come by themselves. Leave it out.")
         }
         let plan = makePlan()
         if plan.listeners.isEmpty {
@@ -83,7 +94,7 @@ struct GatewayRun: ParsableCommand {
         var settings = self.settings.settings(in: currentDirectory())
         settings.router = source.router.flavour
         return GatewayPlan(
-            config: absolute(source.config), lenient: source.lenient, settings: settings,
+            config: source.config.map(absolute) ?? "", join: source.join, lenient: source.lenient, settings: settings,
             clientAuthorities: self.settings.clientCa.map(absolute), listeners: place.listeners,
             status: place.status == .off ? nil : place.status, workers: place.workers ?? GatewayPlan.defaultWorkers,
             stateDirectory: place.stateDir.map(absolute), watch: place.watch,
@@ -157,7 +168,9 @@ struct PlaceOptions: ParsableArguments {
 
 /// All that a supervisor is told at its start. Paths are absolute.
 struct GatewayPlan: Sendable {
+    /// Empty where a control plane is followed.
     var config: String
+    var join: JoinPlan?
     var lenient: Bool
     var settings: Settings
     /// PEM file of the authorities that clients' certificates are checked against.
@@ -169,6 +182,9 @@ struct GatewayPlan: Sendable {
     var watch: Bool
     /// The seaway-proxy to start.
     var proxy: String
+
+    /// Where configurations come from, in words.
+    var origin: String { join.map { $0.controlPlanes.joined(separator: ", ") } ?? config }
 
     /// How many sockets the plan needs: one for each worker and address, one for the status.
     var socketCount: Int { workers * listeners.count + (status == nil ? 0 : 1) }

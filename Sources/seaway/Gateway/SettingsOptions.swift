@@ -32,6 +32,112 @@ struct ConfigOptions: ParsableArguments {
     }
 }
 
+/// Where the configuration of a running gateway comes from: a file, or a control plane.
+struct RunSourceOptions: ParsableArguments {
+    @Option(
+        name: [.customShort("c"), .long],
+        help: ArgumentHelp("A kong.yml or kong.json, format 1.1, 2.1 or 3.0.", valueName: "file"),
+        completion: .file(extensions: ["yml", "yaml", "json"]))
+    var config: String?
+
+    @Flag(help: "Start without what is not supported, and list each thing left out, instead of refusing the file.")
+    var lenient = false
+
+    @Option(
+        help: ArgumentHelp(
+            "How routes are told apart: traditional_compatible (by their fields) or expressions (by expressions too).",
+            valueName: "flavour"))
+    var router = RouterChoice.traditionalCompatible
+
+    @Option(
+        help: ArgumentHelp(
+            "Instead of --config: control planes that send the configuration; one is followed, the others are for when it is gone.",
+            valueName: "https://host:port,…"))
+    var controlPlane: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Holds the token by which this gateway joins, one line. Not needed again while its certificate lasts.",
+            valueName: "file"),
+        completion: .file())
+    var tokenFile: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "What this gateway is, such as zone=eu,cloud=aws: configurations may be meant for some labels only.",
+            valueName: "key=value,…"))
+    var labels: String = ""
+
+    @Option(help: ArgumentHelp("What control planes call this gateway. (default: the host's name)", valueName: "name"))
+    var name: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "A signed configuration for a first start while no control plane answers: file:///path or https://host/path.",
+            valueName: "url"))
+    var fallback: String = ""
+
+    func validate() throws {
+        if router == .traditional {
+            throw ValidationError(
+                """
+                --router traditional, the order of Kong before 3.0, is not offered. traditional_compatible orders routes \
+                as Kong does since, and `seaway gateway match` shows for any request which route that makes the answer.
+                """)
+        }
+        switch (config, controlPlane) {
+        case (nil, nil):
+            throw ValidationError(
+                """
+                Where does the configuration come from? Give a file with --config kong.yml, or a control plane with \
+                --control-plane https://HOST:5678 --token-file FILE.
+                """)
+        case (_?, _?):
+            throw ValidationError(
+                "--config and --control-plane exclude each other: the configuration comes from one place. Keep one of them.")
+        case (nil, let planes?): try validate(planes)
+        case (_?, nil):
+            for (flag, isGiven) in [
+                ("--token-file", tokenFile != nil), ("--labels", !labels.isEmpty), ("--name", name != nil),
+                ("--fallback", !fallback.isEmpty),
+            ] where isGiven {
+                throw ValidationError("\(flag) is for gateways that follow a --control-plane. With --config, leave it out.")
+            }
+        }
+    }
+
+    private func validate(_ planes: String) throws {
+        for url in JoinPlan.list(planes) where !JoinPlan.isControlPlane(url) {
+            throw ValidationError(
+                "--control-plane: \(jsonString(url)) is no address of a control plane. Write it as https://HOST:PORT, such as https://cp1.example.com:5678."
+            )
+        }
+        if JoinPlan.list(planes).isEmpty {
+            throw ValidationError("--control-plane is empty. Write at least one https://HOST:PORT.")
+        }
+        for label in JoinPlan.list(labels) where !JoinPlan.isLabel(label) {
+            throw ValidationError(
+                "--labels: \(jsonString(label)) is no label. Write key=value with letters, digits, '.', '_', '-' and '/', such as zone=eu."
+            )
+        }
+        if let name, !(1...100).contains(name.utf8.count) {
+            throw ValidationError("--name must have 1 to 100 bytes.")
+        }
+        if !fallback.isEmpty, !fallback.hasPrefix("file:///"), !fallback.hasPrefix("https://") {
+            throw ValidationError(
+                "--fallback: \(jsonString(fallback)) cannot be fetched. Write file:///PATH or https://HOST/PATH.")
+        }
+    }
+
+    /// The plan, where a control plane is followed.
+    var join: JoinPlan? {
+        guard let controlPlane else { return nil }
+        return JoinPlan(
+            controlPlanes: JoinPlan.list(controlPlane), tokenFile: tokenFile.map(absolute),
+            labels: JoinPlan.list(labels).sorted(), name: name ?? JoinPlan.hostName, fallback: fallback)
+    }
+}
+
 /// Flags that become `Settings`. Defaults are those of `Settings`.
 struct SettingsOptions: ParsableArguments {
     private static let defaults = Settings()

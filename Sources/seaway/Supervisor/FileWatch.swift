@@ -71,9 +71,9 @@ final class FileWatch {
 
     /// A symbolic link, or a second name of a file that was there before.
     private static func isLink(_ path: String) -> Bool {
-        var info = stat()
-        guard unsafe lstat(path, &info) == 0 else { return false }
-        return info.st_mode & UInt32(S_IFMT) == UInt32(S_IFLNK) || info.st_nlink > 1
+        var info = sys_file()
+        guard unsafe sys_file_at(path, 0, &info) == 0 else { return false }
+        return info.mode & UInt32(S_IFMT) == UInt32(S_IFLNK) || info.names > 1
     }
 
     /// Walks the path as the kernel would, noting each link and the directory it stands in.

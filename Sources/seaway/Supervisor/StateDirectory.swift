@@ -5,6 +5,8 @@
 //   control.sock      where proxies and commands reach the supervisor
 //   snapshot, sockets the last configuration in effect and where it was served, for a proxy that
 //                     nobody answers
+//   join              where a control plane gives the configuration: which one. `snapshot` holds settings and
+//                     listeners only then, and the proxy keeps `identity`, `configuration` and `attempt`
 
 import Bytes
 import CLinux
@@ -20,6 +22,7 @@ final class StateDirectory {
     var controlPath: String { path + "/control.sock" }
     var snapshotPath: String { path + "/snapshot" }
     var socketsPath: String { path + "/sockets" }
+    var joinPath: String { path + "/join" }
     private var proxiesPath: String { path + "/proxies.lock" }
 
     /// Makes the directory if need be, and becomes its only supervisor.
@@ -51,7 +54,9 @@ final class StateDirectory {
     func release() {
         _ = unsafe unlink(controlPath)
         if isTemporary {
-            for name in ["snapshot", "sockets", "proxies.lock", "supervisor.lock"] {
+            for name in [
+                "snapshot", "sockets", "join", "identity", "configuration", "attempt", "proxies.lock", "supervisor.lock",
+            ] {
                 _ = unsafe unlink(path + "/" + name)
             }
             _ = unsafe rmdir(path)
@@ -100,11 +105,11 @@ final class StateDirectory {
                     "cannot make \(made): \(errorText(sys_errno()))\nGive another directory with --state-dir.")
             }
         }
-        var info = stat()
-        guard unsafe stat(path, &info) == 0, info.st_mode & UInt32(S_IFMT) == UInt32(S_IFDIR) else {
+        var info = sys_file()
+        guard unsafe sys_file_at(path, 1, &info) == 0, info.mode & UInt32(S_IFMT) == UInt32(S_IFDIR) else {
             throw Failure("\(path) is not a directory\nGive another one with --state-dir.")
         }
-        guard info.st_uid == geteuid(), info.st_mode & 0o022 == 0 else {
+        guard info.user == geteuid(), info.mode & 0o022 == 0 else {
             throw Failure(
                 """
                 \(path) can be written by other users
@@ -116,7 +121,7 @@ final class StateDirectory {
     /// Where a gateway's state goes when nobody says: a directory that the same file and addresses
     /// find again, or a temporary one where there is no home.
     static func standard(for plan: GatewayPlan) throws(Failure) -> (path: String, isTemporary: Bool) {
-        var name = plan.config
+        var name = plan.origin
         for listener in plan.listeners {
             name += "\n\(listener.place) \(listener.tls)"
             if listener.kind == .stream { name += " \(listener.scheme)" }

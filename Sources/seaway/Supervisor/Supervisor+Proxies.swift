@@ -157,7 +157,8 @@ extension Supervisor {
         case .applied(let revision): applied(proxy, revision)
         case .rejected(let revision, let reason): rejected(proxy, revision, reason)
         case .drained: break  // Its end follows.
-        case .hello, .listen, .apply, .drain, .reopenLogs, .command, .report: close(frame.descriptors)
+        case .feed(let news): heard(news, from: proxy)
+        case .hello, .listen, .apply, .join, .drain, .reopenLogs, .command, .report: close(frame.descriptors)
         }
     }
 
@@ -171,7 +172,11 @@ extension Supervisor {
     func send(to proxy: ProxyProcess) {
         guard let link = proxy.link, proxy.inFlight == nil, proxy.applied != wanted.revision else { return }
         proxy.inFlight = wanted.revision
-        link.send(.apply(revision: wanted.revision, snapshot: wanted.snapshot))
+        if let plan = plan.join {
+            link.send(.join(order(plan)))
+        } else {
+            link.send(.apply(revision: wanted.revision, snapshot: wanted.snapshot))
+        }
     }
 
     func applied(_ proxy: ProxyProcess, _ revision: UInt64) {
@@ -183,7 +188,9 @@ extension Supervisor {
         if revision == wanted.revision {
             let isNew = good?.revision != revision
             good = wanted
-            if isNew {
+            if isNew, plan.join != nil {
+                ownInEffect()
+            } else if isNew {
                 loader.submit(.store(wanted.snapshot, path: directory.snapshotPath))
                 let took = String(Double((now - wanted.requestedAt) / 100_000) / 10)
                 if announced { console.event("revision \(revision) is in effect after \(took) ms: \(wanted.summary)") }
@@ -227,11 +234,12 @@ extension Supervisor {
         }
     }
 
-    private func promote(_ proxy: ProxyProcess) {
+    func promote(_ proxy: ProxyProcess) {
         let old = current
         proxy.role = .current
         guard let old else {
-            if announced { console.event("proxy \(proxy.pid) serves revision \(proxy.applied)") }
+            let what = plan.join == nil ? "revision \(proxy.applied)" : "in its place"
+            if announced { console.event("proxy \(proxy.pid) serves \(what)") }
             return
         }
         drain(old)
@@ -367,9 +375,10 @@ extension Supervisor {
     // MARK: - Words
 
     /// What a person wants to know once the gateway serves.
-    private func announce() {
+    func announce() {
         announced = true
-        var lines = [console.style(.bold, "Seaway \(seawayVersion)") + " serves \(plan.config): \(wanted.summary)"]
+        let what = plan.join == nil ? " serves \(plan.config): \(wanted.summary)" : " serves what \(plan.origin) sends"
+        var lines = [console.style(.bold, "Seaway \(seawayVersion)") + what]
         for socket in sockets.listeners {
             let place = ListenAddress(address: socket.address, port: socket.port)
             let listener = PlannedListener(place: place, kind: socket.kind, tls: socket.tls, udp: socket.udp)

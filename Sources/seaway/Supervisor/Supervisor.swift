@@ -43,6 +43,8 @@ final class Supervisor {
     var proxies: [ProxyProcess] = []
     /// Connected, but not introduced yet; with the time by which they must be.
     var strangers: [(link: ControlLink, deadline: Int64)] = []
+    /// The join token, as its file was read last.
+    var token = ""
     /// What proxies should run.
     var wanted: Configuration
     /// The last configuration that a proxy had in effect.
@@ -79,15 +81,20 @@ final class Supervisor {
         let place: (path: String, isTemporary: Bool) =
             if let path = plan.stateDirectory { (path, false) } else { try StateDirectory.standard(for: plan) }
         directory = try StateDirectory(path: place.path, isTemporary: place.isTemporary)
-        let result = Loader.load(try input(), requestedAt: now)
-        Report(console: console).print(result.diagnostics, source: result.source)
-        guard let body = result.body else {
-            directory.release()
-            throw Failure("\(plan.config) cannot be used. Nothing was started.")
+        if plan.join != nil {
+            wanted.body = try base()
+        } else {
+            _ = unsafe unlink(directory.joinPath)
+            let result = Loader.load(try input(), requestedAt: now)
+            Report(console: console).print(result.diagnostics, source: result.source)
+            guard let body = result.body else {
+                directory.release()
+                throw Failure("\(plan.config) cannot be used. Nothing was started.")
+            }
+            wanted.body = body
+            wanted.summary = result.summary
+            lastSource = Self.digest(result.source)
         }
-        wanted.body = body
-        wanted.summary = result.summary
-        lastSource = Self.digest(result.source)
         // The decoded model of a large file is garbage by now: give it back.
         _ = malloc_trim(0)
     }
@@ -96,6 +103,13 @@ final class Supervisor {
 
     /// What the configuration is read with, for the addresses really listened on.
     func input() throws(Failure) -> PipelineInput {
+        PipelineInput(
+            path: plan.config, lenient: plan.lenient, environment: Environment.all,
+            settings: plan.settings, listeners: try listeners())
+    }
+
+    /// The plan's listeners at the addresses really listened on.
+    func listeners() throws(Failure) -> [Listener] {
         var authorities = ""
         if let path = plan.clientAuthorities {
             switch FileBytes.read(path, limit: 16 << 20) {
@@ -120,9 +134,7 @@ final class Supervisor {
             listener.proxyProtocol = planned.proxyProtocol
             listeners.append(listener)
         }
-        return PipelineInput(
-            path: plan.config, lenient: plan.lenient, environment: Environment.all,
-            settings: plan.settings, listeners: listeners)
+        return listeners
     }
 
     /// Supervises until told to stop; the exit code.
@@ -168,6 +180,10 @@ final class Supervisor {
     func portsAreKnown() throws(Failure) {
         _ = FileBytes.replace(directory.socketsPath, with: ControlMessage.listen(sockets.sockets).payload)
         guard plan.listeners.contains(where: { $0.place.port == 0 }) else { return }
+        guard plan.join == nil else {
+            wanted.body = try base()
+            return
+        }
         let result = Loader.load(try input(), requestedAt: now)
         guard let body = result.body else { throw Failure("\(plan.config) changed while it was read; try again.") }
         wanted.body = body
@@ -278,6 +294,7 @@ final class Supervisor {
     /// Reads the configuration again, in the background.
     func requestLoad() {
         guard case .running = phase else { return }
+        guard plan.join == nil else { return reloadOwn() }
         guard !loading else {
             loadAgain = true
             return

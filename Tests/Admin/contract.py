@@ -1,0 +1,22 @@
+"""schemathesis from PyPI against the served OpenAPI document: no 5xx, and no answer that the document does not describe."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+
+
+def test(plane, check, seed=1, examples=8):
+    program = pathlib.Path(sys.executable).parent / "schemathesis"
+    if not program.exists():
+        program = "schemathesis"
+    print(f"contract: seed {seed}, {examples} examples for each operation")
+    run = subprocess.run(
+        [str(program), "run", f"{plane.url}/openapi.json", "--header", f"Authorization: Bearer {plane.token}",
+         "--checks", CHECKS, "--max-examples", str(examples), "--seed", str(seed), "--generation-deterministic",
+         "--phases", "examples,fuzzing,stateful", "--workers", "1", "--generation-database", "none", "--no-color"],
+        capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"})
+    tail = "\n".join(run.stdout.splitlines()[-120:])
+    check("schemathesis finds nothing", run.returncode == 0, tail + run.stderr[-2000:])

@@ -1,1 +1,0 @@
-// Placeholder head of the tests.
