@@ -204,8 +204,8 @@ extension AdminAction {
         switch self {
         case .entity(.list, let kind):
             let own = kind == .consumers ? [Self.query("custom_id", Self.text), Self.query("username", Self.text)] : []
-            return Self.paging + [Self.query("tags", Self.tags)] + own
-        case .nested(.list, _), .allTargets: return Self.paging + [Self.query("tags", Self.tags)]
+            return Self.paging + [Self.query("tags", Self.tagFilter)] + own
+        case .nested(.list, _), .allTargets: return Self.paging + [Self.query("tags", Self.tagFilter)]
         case .tags, .tag, .dataPlanes: return Self.paging
         case .upstreamHealth: return Self.paging + [Self.query("balancer_health", Self.flag)]
         case .replaceConfig: return [Self.query("check_hash", Self.flag), Self.query("flatten_errors", Self.flag)]
@@ -215,7 +215,7 @@ extension AdminAction {
 
     private static let text = ConfigValue.record([.init("type", .string("string"))])
     /// All of them, or any of them: the two are not mixed.
-    private static let tags = ConfigValue.record([
+    private static let tagFilter = ConfigValue.record([
         .init("type", .string("string")),
         .init("pattern", .string("^[ -+.0-~-]+(,[ -+.0-~-]+)*$|^[ -+.0-~-]+(/[ -+.0-~-]+)*$")),
     ])
