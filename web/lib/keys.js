@@ -50,8 +50,7 @@ export function startKeys(places, palette) {
       case "?":
         import("../parts/keys_help.js").then((module) => module.default());
         break;
-      case "n":
-      case "e": {
+      case "n": {
         const target = document.querySelector(`#content [aria-keyshortcuts="${event.key}"]`);
         if (target) {
           event.preventDefault();

@@ -171,7 +171,7 @@ function newToken(role, custom) {
     class: "input",
     required: true,
     maxlength: 128,
-    pattern: "[^ /]+",
+    pattern: "[^ \\/]+",
     title: "Without spaces and /",
     placeholder: role === "gateway" ? "gateways-eu" : "ci",
     "data-focus": true,

@@ -29,7 +29,7 @@ export function reference(context, schema, value) {
     class: "options",
     id: listID,
     role: "listbox",
-    "aria-label": label(context.name),
+    "aria-label": `Choices for ${label(context.name).toLowerCase()}`,
     hidden: true,
   });
   const resources = all(type).catch(() => []);

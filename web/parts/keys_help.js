@@ -9,7 +9,6 @@ const GENERAL = [
   [["Ctrl", "K"], "Search everything"],
   [["?"], "This list"],
   [["n"], "New"],
-  [["e"], "Edit"],
   [["↑", "↓"], "Move in a table (also j and k)"],
   [["Enter"], "Open what is chosen"],
   [["Ctrl", "Enter"], "Save a form"],
