@@ -232,9 +232,9 @@ live.listen(null, (kind, data) => {
   }
   if (kind === "revision") {
     if (ownRevision(data)) return;
-    toast(`Revision ${data.revision} by ${data.actor}`, {
+    toast(`Revision ${data.number} by ${data.actor}`, {
       kind: "news",
-      link: { text: "See it", href: address(`/history/${data.revision}`) },
+      link: { text: "See it", href: address(`/history/${data.number}`) },
     });
   }
 });

@@ -12,13 +12,18 @@ import { badge, button, facts, head, notice, snippet, tabs } from "../parts/bits
 import { resolve } from "../parts/conflict.js";
 import { copyAs, texts } from "../parts/copy_as.js";
 import { form, trim } from "../parts/form.js";
+import { pairs } from "../parts/fields.js";
 import { ask, toast } from "../parts/layers.js";
 import { belowTabs } from "../parts/below.js";
 import missing from "./missing.js";
 
-/** A plugin's schema stands under its own name; a record `config` of the plain schema would say nothing. */
-const schemaOf = (type, spec) =>
-  fetchSchema(type === "plugins" && spec?.name ? `plugins/${spec.name}` : type);
+/** A plugin's own schema says what differs from that of all plugins: its `config`, its protocols. */
+async function schemaOf(type, spec) {
+  const schema = await fetchSchema(type);
+  if (type !== "plugins" || !spec?.name) return schema;
+  const own = new Map(pairs((await fetchSchema(`plugins/${spec.name}`)).fields));
+  return { fields: pairs(schema.fields).map(([name, field]) => ({ [name]: own.get(name) ?? field })) };
+}
 
 /** Values that links to "new" bring along: `?service=ID`. */
 function brought(schema) {

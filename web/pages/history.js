@@ -9,7 +9,7 @@ import { badge, button, empty, head } from "../parts/bits.js";
 import { countsOf } from "./overview.js";
 
 const PAGE = 50;
-const numberOf = (one) => one.revision;
+const numberOf = (one) => one.number;
 
 export default async function history(page, { signal }) {
   let rows = [];

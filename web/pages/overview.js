@@ -57,7 +57,7 @@ export default async function overview(page, { signal }) {
       all("upstreams").catch(() => []),
     ]);
     upstreamNames = new Map(upstreams.map((one) => [one.id, titleOf(one)]));
-    revision = status.revision ?? newest[0]?.revision ?? 0;
+    revision = status.revision ?? newest[0]?.number ?? 0;
     drawChanges(parts.changes, newest);
     drawExpiring(parts.expiring, ends);
   }
@@ -298,7 +298,7 @@ function drawChanges(holder, revisions) {
       "ol",
       { class: "feed" },
       revisions.map((one) => {
-        const number = one.revision;
+        const { number } = one;
         return h(
           "li",
           h(

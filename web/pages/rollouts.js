@@ -70,7 +70,7 @@ export default async function rollouts(page, { signal }) {
               ["Revision", h("a", { href: address(`/history/${one.revision}`) }, one.revision)],
               ["Others stay at", one.base],
               ["Started", when(instant(one.startedAt))],
-              one.endedAt > 0 && ["Ended", when(instant(one.endedAt))],
+              one.endedAt && ["Ended", when(instant(one.endedAt))],
               ["By", one.actor],
             ]),
           );
