@@ -147,7 +147,6 @@ let package = Package(
         suite("Routing", ["Snapshot", "Explain", "Bytes", "CLinux"]),
         suite("Dialects", ["Dialects", "Model", "Bytes"], exclude: ["Fixtures"]),
         suite("Compile", ["Compile", "Dialects", "Model", "Snapshot", "Bytes"], exclude: ["Golden"]),
-        suite("Store", ["Store", "Model"]),
         suite(
             "Authority",
             [
@@ -166,6 +165,7 @@ let package = Package(
                 .product(name: "SwiftASN1", package: "swift-asn1"),
                 .product(name: "X509", package: "swift-certificates"),
             ]),
+        suite("Store", ["Store", "Model", .product(name: "GRDB", package: "GRDB.swift")]),
         suite("Control", ["Snapshot", "Bytes", "CLinux"]),
         suite("Snapshot", ["Snapshot", "Bytes"]),
         suite(

@@ -82,7 +82,7 @@ def zigzag(value) -> int:
 
 def snapshot(services) -> bytes:
     """Tables for `[(path prefix, origin's port)]`: a service, a cluster and a route for each."""
-    out = b""
+    out = bytearray()
     for index, (path, port) in enumerate(services):
         name = path.strip("/") or "root"
         def key(kind): return uuid.uuid5(uuid.NAMESPACE_URL, f"{kind} {name}").bytes
@@ -90,7 +90,7 @@ def snapshot(services) -> bytes:
         out += data(5, data(1, key("service")) + data(2, name) + signed(4, index) + data(5, "127.0.0.1") + signed(6, port))
         target = data(1, key("target")) + data(2, "127.0.0.1") + signed(3, port)
         out += data(6, data(1, key("cluster")) + data(2, name) + number(3, 1) + data(11, target))
-    return out
+    return bytes(out)
 
 
 def broken(path) -> bytes:

@@ -26,7 +26,7 @@ export default async function revision(page, { parameters, signal, title }) {
     ],
   }),
   h("div", { class: "columns is-wide-left" }, card("Changes", { note: summary(changes) }, diff(changes)),
-    card("About", {}, facts([["By", about.actor], ["When", when(instant(about.time))], ["Through", about.source], ["Why", about.message || "—"]]), h("h3", "The same on the command line"), snippet(`seaway rollback ${number}\n`))));
+    card("About", {}, facts([["By", about.actor], ["When", when(instant(about.time))], ["Through", about.source], ["Why", about.message || "—"]]), h("h3", number < current ? "Back to it on the command line" : "Undo it on the command line"), snippet(`seaway rollback ${number < current ? number : Math.max(1, number - 1)}\n`))));
 }
 
 async function between(page, signal, title) {

@@ -25,16 +25,18 @@ function entry(change) {
   const action = actionOf(change);
   const fields = (change.fields ?? compare(change.before?.spec ?? change.before, change.after?.spec ?? change.after)).filter((one) => !/^(updated_at|created_at|id)$/.test(one.path));
   const title = change.name || change.id?.slice(0, 8);
-  const linked = action !== "deleted" && TYPES[change.type];
+  const about = TYPES[change.type];
+  const link = (text) => (action !== "deleted" && about ? h("a", { href: address(pathOf(change.type, change.id)) }, text) : null);
+  const line = (name) => [badge(action, KINDS[action]), h("span", { class: "note" }, about?.one ?? change.type), name];
+  if (fields.length === 0) return h("div", { class: ["diff-entry", "diff-line", `is-${action}`] }, line(link(title) ?? h("b", title)));
   return h("details", { class: ["diff-entry", `is-${action}`], open: fields.length <= 12 },
-    h("summary", badge(action, KINDS[action]), h("span", { class: "note" }, TYPES[change.type]?.one ?? change.type), " ",
-      linked ? h("a", { href: address(pathOf(change.type, change.id ?? change.name)) }, title) : h("b", title),
-      h("span", { class: "spring" }), h("span", { class: "note" }, fields.length ? plural(fields.length, "field") : "")),
-    fields.length > 0 && h("dl", { class: "diff-fields" }, fields.map((field) => h("div",
+    h("summary", { class: "diff-line" }, line(h("b", title)), h("span", { class: "spring" }), h("span", { class: "note" }, plural(fields.length, "field"))),
+    h("dl", { class: "diff-fields" }, fields.map((field) => h("div",
       h("dt", field.path),
       h("dd",
         action !== "created" && h("del", { "aria-label": "before" }, shown(field.before)),
-        action !== "deleted" && h("ins", { "aria-label": "after" }, shown(field.after)))))));
+        action !== "deleted" && h("ins", { "aria-label": "after" }, shown(field.after)))))),
+    link(`Open this ${about?.one}`) && h("p", { class: "diff-foot" }, link(`Open this ${about?.one}`)));
 }
 
 /** The fields in which two specs differ, where the API gave both whole. */

@@ -26,7 +26,7 @@ public enum Bootstrap {
         let secret = TokenSecret.make()
         try write(secret.text + "\n", to: file)
         let record = TokenRecord(
-            id: Identifier.version4(), name: name, hash: secret.hash, roles: ["admin"], createdAt: now,
+            id: Identifier.random(), name: name, hash: secret.hash, roles: ["admin"], createdAt: now,
             createdBy: "system")
         do {
             try await store.add(record)
@@ -59,7 +59,7 @@ public enum Bootstrap {
 
 extension Identifier {
     /// Version 4.
-    static func version4() -> Identifier {
+    static func random() -> Identifier {
         var generator = SystemRandomNumberGenerator()
         let high = UInt64.random(in: 0...UInt64.max, using: &generator)
         let low = UInt64.random(in: 0...UInt64.max, using: &generator)

@@ -336,7 +336,7 @@ public final class OIDCProvider: Sendable {
     /// Base64url without padding; nil for anything else.
     private static func decoded(_ text: Substring) -> [UInt8]? {
         guard text.utf8.allSatisfy({ isPlain($0) && $0 != 0x2E && $0 != 0x7E }) else { return nil }
-        var base64 = text.replacing("-", with: "+").replacing("_", with: "/")
+        var base64 = String(text).replacing("-", with: "+").replacing("_", with: "/")
         while base64.utf8.count % 4 != 0 { base64 += "=" }
         return Data(base64Encoded: base64).map { Array($0) }
     }

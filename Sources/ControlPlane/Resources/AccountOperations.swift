@@ -131,7 +131,7 @@ extension ResourceAPI {
         let now = authenticator.clock()
         let secret = TokenSecret.make()
         let record = TokenRecord(
-            id: Identifier.version4(), name: wanted.name, hash: secret.hash, roles: wanted.roles,
+            id: Identifier.random(), name: wanted.name, hash: secret.hash, roles: wanted.roles,
             labels: wanted.labels, createdAt: now, expiresAt: wanted.seconds.map { now + Int64($0) * 1000 } ?? 0,
             createdBy: call.author.name)
         var text = secret.text

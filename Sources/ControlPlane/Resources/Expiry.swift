@@ -1,7 +1,7 @@
 // When certificates end.
 
 import FoundationEssentials
-public import Model
+import Model
 import Store
 import SwiftASN1
 import X509

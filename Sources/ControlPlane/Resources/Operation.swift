@@ -1,6 +1,7 @@
 // One operation of the Resource API: what it is called, who may call it, what it takes. The router and the OpenAPI
 // document are both made of these, so neither can say what the other does not.
 
+import Foundation
 import HTTPTypes
 import Hummingbird
 import Model

@@ -3,9 +3,9 @@
 // 1. `router` puts the operations of the tables under their paths   2. the middlewares let a request in
 // 3. `perform` checks the right and the parameters   4. the operation answers or throws what becomes a problem
 
-public import HTTPTypes
+import HTTPTypes
 public import Hummingbird
-public import Model
+import Model
 public import Store
 
 public struct ResourceAPI: Sendable {

@@ -186,7 +186,7 @@ struct ResourceWriter: Sendable {
         switch RoleSpec.read(spec) {
         case .failure(let problems): throw .invalid(problems.findings("role \"\(spec["name"].string ?? "")\""))
         case .success(let role):
-            let id = spec["id"].string.flatMap { Identifier($0) } ?? Identifier.version4()
+            let id = spec["id"].string.flatMap { Identifier($0) } ?? Identifier.random()
             return Draft(key: ResourceKey(type: "roles", id: id), spec: role.spec(id: id))
         }
     }

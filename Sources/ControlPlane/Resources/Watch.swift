@@ -25,7 +25,7 @@ extension ResourceAPI {
         // A browser that comes back says where it was.
         let last = HTTPField.Name("last-event-id").flatMap { call.request.headers[$0] }.flatMap { UInt64($0) }
         let since = last ?? call.number("since").map { UInt64($0) }
-        let identity = call.context.identity
+        let (identity, wanted) = (call.context.identity, types)
         let head = workspace.catalog.revision
         return Response(
             status: .ok,
@@ -33,7 +33,7 @@ extension ResourceAPI {
                 .contentType: "text/event-stream", .cacheControl: "no-store",
             ],
             body: ResponseBody { writer in
-                var watcher = Watcher(api: self, identity: identity, types: types, at: min(since ?? head, head))
+                var watcher = Watcher(api: self, identity: identity, types: wanted, at: min(since ?? head, head))
                 try await watcher.run(since: since, &writer)
                 try await writer.finish(nil)
             })
@@ -69,7 +69,7 @@ struct Watcher {
         author = identity.author
     }
 
-    mutating func run(since: UInt64?, _ writer: inout any ResponseBodyWriter) async throws {
+    @concurrent mutating func run(since: UInt64?, _ writer: inout any ResponseBodyWriter) async throws {
         let (signals, continuation) = AsyncStream.makeStream(
             of: Signal.self, bufferingPolicy: .bufferingNewest(256))
         let sources = Self.sources(api, continuation)
@@ -114,7 +114,7 @@ struct Watcher {
     }
 
     /// Everything between what was told and what is.
-    private mutating func catchUp(_ writer: inout any ResponseBodyWriter) async throws {
+    @concurrent private mutating func catchUp(_ writer: inout any ResponseBodyWriter) async throws {
         let head = api.workspace.catalog.revision
         guard head > revision else { return }
         guard head - revision <= Self.behindMax else {
@@ -142,13 +142,13 @@ struct Watcher {
     }
 
     /// The event with the id comes last: a client that was cut off before it gets the changes again.
-    private func tell(_ number: UInt64, _ writer: inout any ResponseBodyWriter) async throws {
+    @concurrent private func tell(_ number: UInt64, _ writer: inout any ResponseBodyWriter) async throws {
         guard let stored = try await api.store.revision(number) else { return }
         let value = ResourceShape.value(stored).setting("revision", .number(number))
         try await event("revision", id: number, value, &writer)
     }
 
-    private func tell(_ signal: GatewayEvent, _ writer: inout any ResponseBodyWriter) async throws {
+    @concurrent private func tell(_ signal: GatewayEvent, _ writer: inout any ResponseBodyWriter) async throws {
         switch signal {
         case .gateway(let id):
             guard author.mayEver(.read, type: "gateways") else { return }
@@ -161,7 +161,7 @@ struct Watcher {
 
     // MARK: - Writing
 
-    private func event(
+    @concurrent private func event(
         _ kind: String, id: UInt64?, _ data: ConfigValue, _ writer: inout any ResponseBodyWriter
     ) async throws {
         var text = "event: \(kind)\n"
@@ -169,7 +169,7 @@ struct Watcher {
         try await send(text + "data: " + String(decoding: data.json, as: UTF8.self) + "\n\n", &writer)
     }
 
-    private func send(_ text: String, _ writer: inout any ResponseBodyWriter) async throws {
+    @concurrent private func send(_ text: String, _ writer: inout any ResponseBodyWriter) async throws {
         try await writer.write(ByteBuffer(string: text))
     }
 }

@@ -68,10 +68,10 @@ extension Supervisor {
             // It lives and cannot do more for now: that is no failed start.
             proxy.deadline = nil
             failedStarts = 0
-            if !announced { announce() }
-            console.event(news.text)
             let served = current.map { $0.applied != 0 } ?? false
             if proxy.role == .incoming, !served { promote(proxy) }
+            if !announced { announce() }
+            console.event(news.text)
         case .connected, .disconnected, .effective: console.event(news.text)
         case .rejected, .revoked, .trouble: console.error(news.text)
         }

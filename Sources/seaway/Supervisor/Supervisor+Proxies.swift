@@ -238,7 +238,8 @@ extension Supervisor {
         let old = current
         proxy.role = .current
         guard let old else {
-            if announced { console.event("proxy \(proxy.pid) serves revision \(proxy.applied)") }
+            let what = plan.join == nil ? "revision \(proxy.applied)" : "in its place"
+            if announced { console.event("proxy \(proxy.pid) serves \(what)") }
             return
         }
         drain(old)

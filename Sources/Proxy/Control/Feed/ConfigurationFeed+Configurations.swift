@@ -30,10 +30,11 @@ extension ConfigurationFeed {
                 entity: "", reason: "the proxy's process ended \(FeedFiles.deathsMax) times while it put it in effect")
         }
         files.beginAttempt(version.revision)
+        begun = version.revision
         do throws(SnapshotRefusal) {
             try owner.put(version.tables)
         } catch {
-            files.endAttempt()
+            files.endAttempt(version.revision)
             refuse(entity: error.entity, reason: error.description)
         }
     }
@@ -44,8 +45,9 @@ extension ConfigurationFeed {
 
     /// The tables given to the owner are in effect on every worker.
     func adopted() {
-        guard tables.adopting != nil else { return }
-        files.endAttempt()
+        guard let version = tables.adopting else { return }
+        files.endAttempt(begun ?? version.revision)
+        begun = nil
         let steps = tables.adopted(now: loop.nowNanoseconds)
         if let effective = tables.effective { files.store(effective) }
         for step in steps { perform(step) }
@@ -111,7 +113,7 @@ extension ConfigurationFeed {
         }
         do throws(SignedSnapshotFault) {
             let version = try SignedConfiguration.read(bytes, authority: authority, labels: join.labels)
-            guard let step = tables.begin(with: version) else { return }
+            guard let step = tables.begin(with: version, now: loop.nowNanoseconds) else { return }
             owner.tell(FeedNews(.trouble, "no control plane answers: taking revision \(version.revision) from \(join.fallback)"))
             perform(step)
         } catch {

@@ -61,6 +61,8 @@ final class ConfigurationFeed {
     private var toldTrouble = ""
 
     var tables = FeedTables()
+    /// The revision under which the adoption under way was noted; its number may have changed since.
+    var begun: UInt64?
     var facts = ControlPlaneFacts()
     private var reportedAt: Int64 = 0
     private var reportedGeneration: UInt64 = 0
@@ -103,7 +105,8 @@ final class ConfigurationFeed {
     func start() {
         identity = files.identity
         use(join)
-        if let stored = files.configuration, let step = tables.begin(with: stored) {
+        let now = sys_monotonic_nanoseconds()
+        if let stored = files.configuration, let step = tables.begin(with: stored, now: now) {
             perform(step)
         }
         if tables.adopting == nil {

@@ -11,7 +11,7 @@ import Synchronization
 ///
 ///     identity       key and certificate
 ///     configuration  the last configuration in effect
-///     attempt        the revision that is being put in effect, and how many processes died of it
+///     attempt        revisions that are being put in effect or never came so far, and how many processes died of each
 final class FeedFiles: Sendable {
     private let directory: String
     private let writer = Mutex(Writer())
@@ -122,17 +122,45 @@ final class FeedFiles: Sendable {
 
     /// How many processes died while they put `revision` in effect.
     func deaths(of revision: UInt64) -> Int {
-        guard let attempt: Attempt = StateFile.message(attemptPath), attempt.revision == revision else { return 0 }
-        return attempt.count
+        let attempts: Attempts? = StateFile.message(attemptPath)
+        return attempts?.entries.first { $0.revision == revision }?.count ?? 0
     }
 
     /// From now on until `endAttempt`, this process's death counts.
     func beginAttempt(_ revision: UInt64) {
-        let attempt = Attempt(revision: revision, count: deaths(of: revision) + 1)
-        _ = StateFile.replace(attemptPath, with: attempt.wire, isDurable: false)
+        var attempts: Attempts = StateFile.message(attemptPath) ?? Attempts()
+        let count = attempts.entries.first { $0.revision == revision }?.count ?? 0
+        attempts.entries.removeAll { $0.revision == revision }
+        attempts.entries.append(Attempt(revision: revision, count: count + 1))
+        // The oldest are the least likely to come again.
+        attempts.entries = attempts.entries.suffix(Self.attemptsMax)
+        _ = StateFile.replace(attemptPath, with: attempts.wire, isDurable: false)
     }
 
-    func endAttempt() { StateFile.remove(attemptPath) }
+    /// The process lives, and `revision` is in effect or was refused.
+    func endAttempt(_ revision: UInt64) {
+        var attempts: Attempts = StateFile.message(attemptPath) ?? Attempts()
+        attempts.entries.removeAll { $0.revision == revision }
+        if attempts.entries.isEmpty { return StateFile.remove(attemptPath) }
+        _ = StateFile.replace(attemptPath, with: attempts.wire, isDurable: false)
+    }
+
+    private static let attemptsMax = 8
+}
+
+private struct Attempts: WireMessage {
+    var entries: [Attempt] = []
+
+    init() {}
+
+    func encode(into out: inout WireWriter) { out.put(1, messages: entries) }
+
+    mutating func decode(field: Int, from reader: inout WireReader) throws(WireError) {
+        switch field {
+        case 1: entries.append(try reader.message())
+        default: try reader.skip()
+        }
+    }
 }
 
 private struct Attempt: WireMessage {

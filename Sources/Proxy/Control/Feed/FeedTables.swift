@@ -107,8 +107,10 @@ struct FeedTables {
     }
 
     /// What is put in effect from elsewhere, such as the disk: only where nothing came yet.
-    mutating func begin(with version: FeedVersion) -> FeedStep? {
+    mutating func begin(with version: FeedVersion, now: Int64) -> FeedStep? {
         guard effective == nil, adopting == nil else { return nil }
+        var version = version
+        version.arrivedAt = now
         return offer(version)
     }
 
