@@ -176,5 +176,15 @@ let package = Package(
         benchmark("load-bench", "Benchmarks/load", ["Compile", "Dialects", "Model", "Snapshot", "Bytes"]),
         benchmark("router-bench", "Benchmarks/Routing", ["Snapshot", "Bytes", "CLinux"]),
         benchmark("http2-bench", "Benchmarks/http2", ["HTTP", "Bytes", "CLinux"]),
+        benchmark(
+            "streams-bench", "Benchmarks/streams",
+            [
+                "Snapshot", "Bytes", "Authority",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+                .product(name: "X509", package: "swift-certificates"),
+                .product(name: "GRPCCore", package: "grpc-swift-2"),
+                .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
+            ]),
     ]
 )
