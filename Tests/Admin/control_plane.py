@@ -53,9 +53,9 @@ class ControlPlane:
     def read(self, ready):
         for line in self.process.stdout:
             self.lines.append(line)
-            if found := re.search(r"web UI on http://([^ /]+)", line):
+            if found := re.search(r"web UI on http://([^\s/]+)", line):
                 self.api = found.group(1)
-            if found := re.search(r"Admin API on http://([^ /]+)", line):
+            if found := re.search(r"Admin API on http://([^\s/]+)", line):
                 self.admin = found.group(1)
                 ready.set()
         ready.set()
