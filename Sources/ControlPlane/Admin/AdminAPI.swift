@@ -64,6 +64,7 @@ public struct AdminAPI: Sendable {
     public func router() -> Router<APIContext> {
         let router = Router(context: APIContext.self)
         router.add(middleware: SecurityHeaders())
+        router.add(middleware: TraceMiddleware())
         router.add(
             middleware: AccessMiddleware(authenticator: authenticator, source: "admin-api", hosts: hosts) { error in
                 AdminAnswer.message(error.status, error.message).response(isHead: false)
