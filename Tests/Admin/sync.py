@@ -65,6 +65,8 @@ def expanded(kind: str, entity: dict, document: dict) -> dict:
         entity["target"] += ":8000"
     if kind == "routes" and set(entity.get("protocols", [])) & {"grpc", "grpcs"}:
         entity.setdefault("strip_path", False)
+    if kind == "upstreams" and entity.get("hash_on", "none") != "none":
+        entity.setdefault("algorithm", "consistent-hashing")
     return entity
 
 
@@ -177,6 +179,8 @@ class Tool:
         ignored = {"created_at", "updated_at", "id", "snis", "url", "cert_digest"}
         if kind == "basicauth_credentials":
             ignored.add("password")
+        # Made up by the server when a file does not say them.
+        ignored |= {"key", "secret", "client_id", "client_secret"} - set(entity) if kind.endswith(("credentials", "secrets")) else set()
         return [f"{name}: {there.get(name)!r}, not {value!r}" for name, value in wanted.items()
                 if name not in ignored and normal(there.get(name)) != normal(value)]
 
