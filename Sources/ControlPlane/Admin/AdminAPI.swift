@@ -103,7 +103,7 @@ public struct AdminAPI: Sendable {
             throw AdminFault(.badRequest, "too many query parameters")
         }
         var asked = AdminRequest(
-            author: author, method: method, parameters: parameters, segments: segments, query: query)
+            author: author, parameters: parameters, segments: segments, query: query)
         asked.ifVersion = try Self.ifMatch(request.headers)
         if method == .post || method == .put || method == .patch {
             asked.body = try AdminBody.read(
