@@ -48,32 +48,22 @@ final class PostgresServer: Sendable {
     private static let user = unsafe getpwnam("postgres") == nil ? "nobody" : "postgres"
 
     func start() throws {
+        let hasKey = FileManager.default.fileExists(atPath: data + "/server.key")
+        try run(
+            "\(programs)/pg_ctl", "start", "-w", "-s", "-D", data, "-l", directory.appendingPathComponent("log").path,
+            "-o",
+            "-k \(directory.path) -c listen_addresses=127.0.0.1 -c port=\(port) -c max_connections=60 -c fsync=off"
+                + (hasKey ? " -c ssl=on" : ""))
         let process = Process()
         let input = Pipe()
         process.executableURL = URL(fileURLWithPath: "/bin/sh")
-        // SIGINT is PostgreSQL's fast shutdown.
         process.arguments =
-            ["-c", #""$@" & server=$!; read -r _; kill -INT $server; wait $server"#, "keeper"]
-            + Self.asUser + [
-                "\(programs)/postgres", "-D", data, "-k", directory.path, "-c", "listen_addresses=127.0.0.1",
-                "-c", "port=\(port)", "-c", "max_connections=60", "-c", "logging_collector=off",
-            ] + (FileManager.default.fileExists(atPath: data + "/server.key") ? ["-c", "ssl=on"] : [])
+            ["-c", #"read -r _; exec "$@""#, "keeper"] + Self.asUser
+            + ["\(programs)/pg_ctl", "stop", "-w", "-s", "-m", "fast", "-D", data]
         process.standardInput = input
-        let log = directory.appendingPathComponent("log").path
-        _ = FileManager.default.createFile(atPath: log, contents: nil)
-        process.standardOutput = FileHandle(forWritingAtPath: log)
-        process.standardError = FileHandle(forWritingAtPath: log)
         process.currentDirectoryURL = directory
         try process.run()
         keeper.withLock { $0 = (process, input) }
-        for _ in 0..<300 where (try? run("\(programs)/pg_isready", "-h", directory.path, "-p", "\(port)")) == nil {
-            guard process.isRunning else { break }
-            usleep(50_000)
-        }
-        guard (try? run("\(programs)/pg_isready", "-h", directory.path, "-p", "\(port)")) != nil else {
-            throw Failure(
-                description: "PostgreSQL did not start: \((try? String(contentsOfFile: log, encoding: .utf8)) ?? "")")
-        }
     }
 
     /// Connections are cut, transactions under way rolled back.

@@ -11,25 +11,8 @@ struct PostgresAddress: Sendable {
     private let defaults: [(String, String)]
 
     init(_ url: String) throws(StoreError) {
+        let given = try Self.parse(url)
         self.url = url
-        var problem: UnsafeMutablePointer<CChar>?
-        guard let options = unsafe PQconninfoParse(url, &problem) else {
-            // A password that is not escaped lands in other parts of the address, and so in this message.
-            let why = unsafe url.contains("@") ? nil : problem.map { unsafe oneLine(String(cString: $0)) }
-            if let problem = unsafe problem { unsafe PQfreemem(problem) }
-            throw .failed(
-                "The PostgreSQL address cannot be read\(why.map { ": \($0)" } ?? ""). Write "
-                    + "postgres://USER:PASSWORD@HOST:5432/DATABASE?sslmode=verify-full, with characters such as "
-                    + "@ : / ? # in the password as %40 %3A %2F %3F %23.")
-        }
-        defer { unsafe PQconninfoFree(options) }
-        var given: [String: String] = [:]
-        // The list ends with an entry that has no keyword.
-        var option = unsafe options
-        while let keyword = unsafe option.pointee.keyword {
-            if let value = unsafe option.pointee.val { unsafe given[String(cString: keyword)] = String(cString: value) }
-            unsafe option += 1
-        }
         let host = given["host"] ?? given["hostaddr"] ?? "local socket"
         shown = "postgres://\(host)\(given["port"].map { ":\($0)" } ?? "")/\(given["dbname"] ?? "")"
         let needsTLS = unsafe !Self.isLocal(given) && getenv("PGSSLMODE") == nil
@@ -40,6 +23,38 @@ struct PostgresAddress: Sendable {
                 ("keepalives_idle", "10"), ("keepalives_interval", "5"), ("keepalives_count", "3"),
                 ("fallback_application_name", "seaway"),
             ] + (needsTLS ? [("sslmode", "require")] : [])
+    }
+
+    /// What the address says, by libpq's names for it.
+    private static func parse(_ url: String) throws(StoreError) -> [String: String] {
+        var problem: UnsafeMutablePointer<CChar>?
+        guard let options = unsafe PQconninfoParse(url, &problem) else {
+            // A password that is not escaped lands in other parts of the address, and so in this message.
+            let why = unsafe url.contains("@") ? nil : problem.map { unsafe oneLine(String(cString: $0)) }
+            if let problem = unsafe problem { unsafe PQfreemem(problem) }
+            throw unreadable(why)
+        }
+        defer { unsafe PQconninfoFree(options) }
+        var given: [String: String] = [:]
+        // The list ends with an entry that has no keyword.
+        var option = unsafe options
+        while let keyword = unsafe option.pointee.keyword {
+            if let value = unsafe option.pointee.val { unsafe given[String(cString: keyword)] = String(cString: value) }
+            unsafe option += 1
+        }
+        // libpq takes these, and fails later with the rest of the password in its message.
+        let ports = (given["port"] ?? "").split(separator: ",")
+        guard given["host"]?.contains("@") != true, ports.allSatisfy({ UInt16($0) != nil }) else {
+            throw unreadable(nil)
+        }
+        return given
+    }
+
+    private static func unreadable(_ why: String?) -> StoreError {
+        .failed(
+            "The PostgreSQL address cannot be read\(why.map { ": \($0)" } ?? ""). Write "
+                + "postgres://USER:PASSWORD@HOST:5432/DATABASE?sslmode=verify-full, with characters such as "
+                + "@ : / ? # in the password as %40 %3A %2F %3F %23.")
     }
 
     /// libpq would talk in the clear to a server far away that has no TLS; keys and credentials are in there.

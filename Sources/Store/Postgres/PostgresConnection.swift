@@ -162,11 +162,14 @@ internal import Synchronization
     }
 
     private func nextResult() throws(StoreError) -> PostgresResult? {
-        let deadline = Deadline(milliseconds: Self.answerTimeoutMilliseconds)
-        try flush(deadline)
-        while unsafe PQisBusy(handle) == 1 {
-            try wait(forRoomToWrite: false, deadline)
-            guard unsafe PQconsumeInput(handle) == 1 else { throw lost() }
+        // Most rows of a large result are there already.
+        if unsafe PQisBusy(handle) == 1 {
+            let deadline = Deadline(milliseconds: Self.answerTimeoutMilliseconds)
+            try flush(deadline)
+            while unsafe PQisBusy(handle) == 1 {
+                try wait(forRoomToWrite: false, deadline)
+                guard unsafe PQconsumeInput(handle) == 1 else { throw lost() }
+            }
         }
         guard let result = unsafe PQgetResult(handle) else {
             if unsafe PQstatus(handle) != CONNECTION_OK { throw lost() }

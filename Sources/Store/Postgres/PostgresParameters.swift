@@ -17,6 +17,7 @@ struct PostgresBuffer {
 
     /// A field: its length, then its bytes; a null has the length -1.
     mutating func append(field value: SQLValue) {
+        let value = value.storable
         guard let length = value.length else { return append(-1 as Int32) }
         append(Int32(clamping: length))
         append(contents: value)
@@ -65,7 +66,7 @@ struct PostgresParameters {
     private var buffer = PostgresBuffer()
 
     init(_ values: [SQLValue] = []) {
-        for value in values {
+        for value in values.map(\.storable) {
             let start = buffer.bytes.count
             buffer.append(contents: value)
             types.append(value.type)
