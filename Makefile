@@ -15,7 +15,7 @@ FUZZ_SECONDS ?= 60
 # Bare `make fuzz` runs every target.
 FUZZ_TARGET ?= all
 
-.PHONY: help up build release deps check format test test-swift test-programs test-strict test-h2spec test-security test-scenario test-websocket test-plugins test-corpora test-admin bench fuzz clean
+.PHONY: help up build release deps check format test test-swift test-programs test-strict test-h2spec test-security test-scenario test-websocket test-plugins test-corpora test-ui test-admin bench fuzz clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,13 +43,16 @@ check: ## format, imports, traps, shell and Python syntax
 format: ## rewrite the Swift sources in the project's format
 	$(SWIFT) format --in-place --recursive --parallel $(wildcard Package.swift Sources Tests Fuzz Benchmarks)
 
-test: test-swift release test-programs test-strict test-h2spec test-security test-scenario test-websocket test-plugins test-corpora test-admin ## everything that CI runs
+test: test-swift release test-programs test-strict test-h2spec test-security test-scenario test-websocket test-plugins test-corpora test-ui test-admin ## everything that CI runs
 
 test-swift:
 	$(SWIFT) test
 
 test-programs: # what may be linked, and how large it may be
 	$(PYTHON) scripts/binaries.py .build/release
+
+test-ui: # the web UI in headless Chromium, every page and every form
+	$(PYTHON) Tests/UI/run.py
 
 test-plugins: # every plugin through the built gateway
 	$(PYTHON) Tests/Plugins/run.py

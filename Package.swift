@@ -148,7 +148,6 @@ let package = Package(
         suite("Routing", ["Snapshot", "Explain", "Bytes", "CLinux"]),
         suite("Dialects", ["Dialects", "Model", "Bytes"], exclude: ["Fixtures"]),
         suite("Compile", ["Compile", "Dialects", "Model", "Snapshot", "Bytes"], exclude: ["Golden"]),
-        suite("Store", ["Store", "Model"]),
         suite(
             "Authority",
             [
@@ -167,6 +166,7 @@ let package = Package(
                 .product(name: "SwiftASN1", package: "swift-asn1"),
                 .product(name: "X509", package: "swift-certificates"),
             ]),
+        suite("Store", ["Store", "Model", .product(name: "GRDB", package: "GRDB.swift")]),
         suite("Control", ["Snapshot", "Bytes", "CLinux"]),
         suite("Snapshot", ["Snapshot", "Bytes"]),
         suite(
@@ -177,5 +177,15 @@ let package = Package(
         benchmark("load-bench", "Benchmarks/load", ["Compile", "Dialects", "Model", "Snapshot", "Bytes"]),
         benchmark("router-bench", "Benchmarks/Routing", ["Snapshot", "Bytes", "CLinux"]),
         benchmark("http2-bench", "Benchmarks/http2", ["HTTP", "Bytes", "CLinux"]),
+        benchmark(
+            "streams-bench", "Benchmarks/streams",
+            [
+                "Snapshot", "Bytes", "Authority",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+                .product(name: "X509", package: "swift-certificates"),
+                .product(name: "GRPCCore", package: "grpc-swift-2"),
+                .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
+            ]),
     ]
 )

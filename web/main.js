@@ -1,6 +1,6 @@
 // Puts the page together: navigation, keys, the page for the address.
 
-import { forgetWho, whoami, call } from "./lib/api.js";
+import { call, forgetWho, whoami } from "./lib/api.js";
 import { h, put } from "./lib/dom.js";
 import { icon } from "./lib/icons.js";
 import { startKeys } from "./lib/keys.js";
@@ -9,7 +9,7 @@ import { PLACES } from "./lib/places.js";
 import { address, go, here, onEnter, reload, route, start } from "./lib/router.js";
 import { failure } from "./parts/bits.js";
 import { palette } from "./parts/palette.js";
-import { toast, menu } from "./parts/layers.js";
+import { menu, toast } from "./parts/layers.js";
 
 const entities = () => import("./pages/entities.js");
 const entity = () => import("./pages/entity.js");
@@ -37,25 +37,98 @@ const content = document.getElementById("content");
 const side = document.getElementById("side");
 
 function drawSide() {
-  put(side,
-    h("a", { class: "brand", href: address("/") }, h("span", { class: "brand-mark" }, icon("logo", 22)), "Seaway"),
-    h("nav", { "aria-label": "Main" }, PLACES.map(([group, places]) => h("div", { class: "nav-group" },
-      h("h2", { class: "nav-title" }, group),
-      places.map(([path, text, image, key]) => h("a", {
-        class: "nav-link", href: address(path), data: { path }, "aria-keyshortcuts": `g ${key}`,
-      }, icon(image), h("span", text)))))),
-    h("div", { class: "side-foot" }, h("p", { class: "connection", id: "connection" }), h("div", { class: "side-tools" },
-      h("button", { class: "button is-bare theme", type: "button", "aria-label": "Light or dark", title: "Light or dark", onclick: () => seawayTheme() }, icon("sun"), icon("moon")),
-      h("button", { class: "button is-bare", type: "button", "aria-label": "Search everything", title: "Search everything (Ctrl K)", onclick: palette }, icon("search")),
-      h("button", { class: "button is-bare", type: "button", "aria-label": "Keys", title: "Keys (?)", onclick: () => import("./parts/keys_help.js").then((m) => m.default()) }, icon("help")),
-      h("span", { class: "spring" }),
-      h("span", { id: "who" }))));
+  put(
+    side,
+    h(
+      "a",
+      { class: "brand", href: address("/") },
+      h("span", { class: "brand-mark" }, icon("logo", 22)),
+      "Seaway",
+    ),
+    h(
+      "nav",
+      { "aria-label": "Main" },
+      PLACES.map(([group, places]) =>
+        h(
+          "div",
+          { class: "nav-group" },
+          h("h2", { class: "nav-title" }, group),
+          places.map(([path, text, image, key]) =>
+            h(
+              "a",
+              {
+                class: "nav-link",
+                href: address(path),
+                data: { path },
+                "aria-keyshortcuts": `g ${key}`,
+              },
+              icon(image),
+              h("span", text),
+            )
+          ),
+        )
+      ),
+    ),
+    h(
+      "div",
+      { class: "side-foot" },
+      h("p", { class: "connection", id: "connection" }),
+      h(
+        "div",
+        { class: "side-tools" },
+        h(
+          "button",
+          {
+            class: "button is-bare theme",
+            type: "button",
+            "aria-label": "Light or dark",
+            title: "Light or dark",
+            onclick: () => seawayTheme(),
+          },
+          icon("sun"),
+          icon("moon"),
+        ),
+        h("button", {
+          class: "button is-bare",
+          type: "button",
+          "aria-label": "Search everything",
+          title: "Search everything (Ctrl K)",
+          onclick: palette,
+        }, icon("search")),
+        h("button", {
+          class: "button is-bare",
+          type: "button",
+          "aria-label": "Keys",
+          title: "Keys (?)",
+          onclick: () => import("./parts/keys_help.js").then((m) => m.default()),
+        }, icon("help")),
+        h("span", { class: "spring" }),
+        h("span", { id: "who" }),
+      ),
+    ),
+  );
 }
 
-const bar = h("div", { class: "top" },
-  h("button", { class: "button is-bare", type: "button", "aria-label": "Menu", "aria-expanded": "false", "aria-controls": "side", onclick: (event) => toggleSide(event.currentTarget.getAttribute("aria-expanded") !== "true") }, icon("menu", 22)),
-  h("a", { class: "brand", href: address("/") }, icon("logo", 20), "Seaway"), h("span", { class: "spring" }),
-  h("button", { class: "button is-bare", type: "button", "aria-label": "Search everything", onclick: palette }, icon("search", 20)));
+const bar = h(
+  "div",
+  { class: "top" },
+  h("button", {
+    class: "button is-bare",
+    type: "button",
+    "aria-label": "Menu",
+    "aria-expanded": "false",
+    "aria-controls": "side",
+    onclick: (event) => toggleSide(event.currentTarget.getAttribute("aria-expanded") !== "true"),
+  }, icon("menu", 22)),
+  h("a", { class: "brand", href: address("/") }, icon("logo", 20), "Seaway"),
+  h("span", { class: "spring" }),
+  h("button", {
+    class: "button is-bare",
+    type: "button",
+    "aria-label": "Search everything",
+    onclick: palette,
+  }, icon("search", 20)),
+);
 
 function toggleSide(open) {
   app.classList.toggle("is-open", open);
@@ -67,8 +140,11 @@ function mark() {
   const path = here();
   for (const link of side.querySelectorAll("[data-path]")) {
     const own = link.dataset.path;
-    const on = own === "/" ? path === "/" : path === own || path.startsWith(`${own}/`) || (own === "/history" && path === "/diff");
-    if (on) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
+    const on = own === "/"
+      ? path === "/"
+      : path === own || path.startsWith(`${own}/`) || (own === "/history" && path === "/diff");
+    if (on) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
   }
 }
 
@@ -76,10 +152,13 @@ async function drawWho() {
   const who = await whoami();
   const { name } = who;
   me = name;
-  put(document.getElementById("who"), menu(name, [
-    { text: `Logged in as ${name}`, icon: "consumers", action: () => go("/tokens") },
-    { text: "Log out", icon: "leave", action: logOut },
-  ], { bare: true, icon: "consumers" }));
+  put(
+    document.getElementById("who"),
+    menu(name, [
+      { text: `Logged in as ${name}`, icon: "consumers", action: () => go("/tokens") },
+      { text: "Log out", icon: "leave", action: logOut },
+    ], { bare: true, icon: "consumers" }),
+  );
 }
 
 async function logOut() {
@@ -108,7 +187,9 @@ async function show(visit) {
   try {
     const module = await visit.load();
     if (!visit.isCurrent()) return;
-    const title = (text) => { document.title = `${text} · Seaway`; };
+    const title = (text) => {
+      document.title = `${text} · Seaway`;
+    };
     title(visit.details.title ?? visit.parameters.type ?? "Seaway");
     const holder = h("div", { class: "page" });
     put(content, holder);
@@ -117,7 +198,9 @@ async function show(visit) {
     if (!visit.isCurrent()) return;
     scrollTo(0, 0);
     if (!content.contains(document.activeElement)) {
-      (holder.querySelector("[data-focus]") ?? holder.querySelector("h1") ?? content).focus({ preventScroll: true });
+      (holder.querySelector("[data-focus]") ?? holder.querySelector("h1") ?? content).focus({
+        preventScroll: true,
+      });
     }
   } catch (error) {
     if (error.name === "AbortError" || !visit.isCurrent()) return;
@@ -138,11 +221,21 @@ startKeys(PLACES, palette);
 live.listen(null, (kind, data) => {
   const line = document.getElementById("connection");
   if (kind === "connection" && line) {
-    put(line, data.state === "live" ? [h("span", { class: "dot is-good" }), "Live"] : data.state === "lost" ? [h("span", { class: "dot is-warn" }), "Connecting…"] : null);
+    put(
+      line,
+      data.state === "live"
+        ? [h("span", { class: "dot is-good" }), "Live"]
+        : data.state === "lost"
+        ? [h("span", { class: "dot is-warn" }), "Connecting…"]
+        : null,
+    );
   }
   if (kind === "revision") {
     if (ownRevision(data)) return;
-    toast(`Revision ${data.revision} by ${data.actor}`, { kind: "news", link: { text: "See it", href: address(`/history/${data.revision}`) } });
+    toast(`Revision ${data.number} by ${data.actor}`, {
+      kind: "news",
+      link: { text: "See it", href: address(`/history/${data.number}`) },
+    });
   }
 });
 

@@ -1,14 +1,20 @@
 // Before anything is drawn: the theme that was chosen, or the system's. Storage may be forbidden.
 (() => {
   let chosen = null;
-  try { chosen = localStorage.getItem("seaway-theme"); } catch { /* the system's, then */ }
+  try {
+    chosen = localStorage.getItem("seaway-theme");
+  } catch { /* the system's, then */ }
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  const set = () => { document.documentElement.dataset.theme = chosen ?? (dark.matches ? "dark" : "light"); };
+  const set = () => {
+    document.documentElement.dataset.theme = chosen ?? (dark.matches ? "dark" : "light");
+  };
   set();
   dark.addEventListener("change", set);
-  window.seawayTheme = () => {
+  globalThis.seawayTheme = () => {
     chosen = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
-    try { localStorage.setItem("seaway-theme", chosen); } catch { /* until the page is closed */ }
+    try {
+      localStorage.setItem("seaway-theme", chosen);
+    } catch { /* until the page is closed */ }
     set();
   };
 })();

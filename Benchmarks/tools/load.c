@@ -1,11 +1,12 @@
 // The load of every benchmark: one thread, one epoll, closed loop; every answer is checked byte for byte.
 //
 //     load --port P [--connections N] [--seconds S] [--path /a/{}] [--ids N] [--header 'K: v']... [--status 200]
-//          [--body BYTES] [--tls] [--new] [--resume] [--idle]
+//          [--body BYTES] [--tls] [--new] [--resume] [--idle] [--rate N]
 //
 // --new opens a connection for each request; --resume offers the last session again. --idle makes one request on each
 // connection, prints "idle", and holds them all until its standard input ends. `{}` in the path becomes a number below
-// --ids. The result is one line of JSON; a wrong answer ends the run with exit code 1.
+// --ids. --rate asks N times a second, evenly, whatever the answers take: a time counts from when the request was due.
+// SIGTERM ends a run early. The result is one line of JSON; a wrong answer ends the run with exit code 1.
 #define _GNU_SOURCE
 #include <getopt.h>
 #include <openssl/err.h>
@@ -16,7 +17,7 @@
 #include "measure.h"
 
 enum { HEAD_MAX = 16384 };
-enum state { CONNECTING, HANDSHAKE, SENDING, READING_HEAD, READING_BODY, CLOSING, HELD };
+enum state { CONNECTING, HANDSHAKE, SENDING, READING_HEAD, READING_BODY, CLOSING, HELD, PAUSED };
 
 struct connection {
     int fd, interest;
@@ -25,14 +26,15 @@ struct connection {
     SSL_SESSION *session;
     size_t sent, request_bytes, head_used;
     size_t body_left, body_at;
-    long long started;
+    long long started, due;
     char request[4096];
     char head[HEAD_MAX];
 };
 
 static int port, connections = 64, status = 200, use_tls, fresh, resume, idle;
 static unsigned ids = 1;
-static double seconds = 3;
+static double seconds = 3, rate;
+static volatile sig_atomic_t ended;
 static size_t body_bytes = 128;
 static const char *path = "/";
 static char headers[2048];
@@ -153,6 +155,18 @@ static int take(struct connection *c, const char *data, size_t n) {
     return c->body_left == 0;
 }
 
+// Asks when it is due, on a connection that waits for it.
+static void ask(struct connection *c) {
+    write_request(c);
+    c->started = c->due;
+    c->due += (long long)(1e9 * connections / rate);
+}
+
+static void end(int signal) {
+    (void)signal;
+    ended = 1;
+}
+
 static void answered(struct connection *c) {
     long long at = now_ns();
     requests++;
@@ -164,6 +178,11 @@ static void answered(struct connection *c) {
     if (idle) {
         c->state = HELD;
         held++;
+        watch(c, EPOLLIN);
+        return;
+    }
+    if (rate > 0) {
+        c->state = PAUSED;
         watch(c, EPOLLIN);
         return;
     }
@@ -218,7 +237,7 @@ static void step(struct connection *c) {
             if (n < 0) wrong(c, "the connection ended inside an answer");
             if (n == 0) return;
             if (take(c, scratch, (size_t)n)) answered(c);
-            if (c->state == HELD) return;
+            if (c->state == HELD || c->state == PAUSED) return;
             break;
         }
         case CLOSING: {
@@ -235,6 +254,9 @@ static void step(struct connection *c) {
             dial(c);
             return;
         }
+        case PAUSED:
+            wrong(c, "a connection was closed between two requests");
+            return;
         case HELD: {
             ssize_t n = c->ssl ? SSL_read(c->ssl, scratch, sizeof scratch) : recv(c->fd, scratch, sizeof scratch, 0);
             if (moved(c, n, 0) < 0) wrong(NULL, "an idle connection was closed");
@@ -248,7 +270,7 @@ static void options(int count, char **arguments) {
     static const struct option known[] = {
         {"port", 1, 0, 'p'}, {"connections", 1, 0, 'c'}, {"seconds", 1, 0, 's'}, {"path", 1, 0, 'P'}, {"ids", 1, 0, 'i'},
         {"header", 1, 0, 'h'}, {"status", 1, 0, 'S'}, {"body", 1, 0, 'b'}, {"tls", 0, 0, 't'}, {"new", 0, 0, 'n'},
-        {"resume", 0, 0, 'r'}, {"idle", 0, 0, 'I'}, {0, 0, 0, 0}};
+        {"resume", 0, 0, 'r'}, {"idle", 0, 0, 'I'}, {"rate", 1, 0, 'R'}, {0, 0, 0, 0}};
     int option;
     while ((option = getopt_long(count, arguments, "", known, NULL)) != -1) {
         switch (option) {
@@ -268,6 +290,7 @@ static void options(int count, char **arguments) {
         case 'n': fresh = 1; break;
         case 'r': resume = 1; break;
         case 'I': idle = 1; break;
+        case 'R': rate = atof(optarg); break;
         default: exit(2);
         }
     }
@@ -280,6 +303,7 @@ static void options(int count, char **arguments) {
 int main(int count, char **arguments) {
     options(count, arguments);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGTERM, end);
     many_files();
     fill_pattern();
     if (use_tls) {
@@ -299,10 +323,20 @@ int main(int count, char **arguments) {
     int dialled = 0, batch = idle ? 64 : connections;
     struct epoll_event ready[512];
     for (;;) {
-        while (dialled < connections && dialled - held < batch) dial(&all[dialled++]);
+        while (dialled < connections && dialled - held < batch) {
+            struct connection *c = &all[dialled++];
+            c->due = now_ns() + (long long)(rate > 0 ? 1e9 * dialled / rate : 0);
+            dial(c);
+        }
+        if (ended) deadline = now_ns();
         if (idle ? held == connections : fresh ? held == connections : now_ns() >= deadline) break;
-        int n = epoll_wait(epoll, ready, 512, 10);
+        int n = epoll_wait(epoll, ready, 512, rate > 0 ? 1 : 10);
         for (int i = 0; i < n; i++) step(ready[i].data.ptr);
+        for (int i = 0; rate > 0 && i < dialled; i++) {
+            if (all[i].state != PAUSED || all[i].due > now_ns()) continue;
+            ask(&all[i]);
+            step(&all[i]);
+        }
         if (idle && now_ns() > began + 60000000000LL) wrong(NULL, "not all connections were answered within 60 s");
         if (fresh && now_ns() > deadline + 5000000000LL) wrong(NULL, "connections that the server does not close");
     }

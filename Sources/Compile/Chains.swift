@@ -14,6 +14,8 @@ struct ChainTable {
     var filterOfPlugin: [Int] = []
     /// Protocols of each plugin of the model, as a set that is cheap to compare.
     var protocolsOfPlugin: [Protocols] = []
+    /// Place of each plugin of the model in the order in which plugins run: equal for equal names.
+    var placeOfPlugin: [Int] = []
     /// Wire bytes of a filter or a chain -> its index: equal ones are stored once.
     var filters: [WireKey: Int] = [:]
     var chains: [WireKey: Int] = [:]
@@ -40,6 +42,7 @@ extension Compilation {
     mutating func addFilters() {
         chains.filterOfPlugin = [Int](repeating: -1, count: model.plugins.count)
         chains.protocolsOfPlugin = model.plugins.map { Protocols($0.protocols) }
+        chains.placeOfPlugin = Self.places(model.plugins)
         for (index, plugin) in model.plugins.enumerated() where plugin.isEnabled {
             guard let filter = FilterMapping.filter(for: plugin, in: self) else { continue }
             chains.filterOfPlugin[index] = add(filter)
@@ -88,12 +91,12 @@ extension Compilation {
             }
             running.append(index)
         }
-        running.sort { Self.runsBefore(model.plugins[$0].name, model.plugins[$1].name) }
+        running.sort { chains.placeOfPlugin[$0] < chains.placeOfPlugin[$1] }
         var chain = FilterChain()
         var start = 0
         while start < running.count {
             var end = start + 1
-            while end < running.count, model.plugins[running[end]].name == model.plugins[running[start]].name {
+            while end < running.count, chains.placeOfPlugin[running[end]] == chains.placeOfPlugin[running[start]] {
                 end += 1
             }
             chain.steps.append(step(running[start..<end]))
@@ -105,6 +108,13 @@ extension Compilation {
         chains.chains[key] = snapshot.chains.count
         snapshot.chains.append(chain)
         return snapshot.chains.count - 1
+    }
+
+    /// Worked out once for each name: chains are many, names few.
+    private static func places(_ plugins: [PluginEntity]) -> [Int] {
+        var places: [String: Int] = [:]
+        for name in Set(plugins.map(\.name)).sorted(by: runsBefore) { places[name] = places.count }
+        return plugins.map { places[$0.name] ?? 0 }
     }
 
     private static func runsBefore(_ a: String, _ b: String) -> Bool {

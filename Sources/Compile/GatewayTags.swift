@@ -55,7 +55,7 @@ extension EntityHead {
 
     /// Whether a gateway with these labels gets the entity, by its own tags.
     func isFor(_ labels: [String: String]) -> Bool {
-        gatewayTags.allSatisfy { key, values in labels[key].map(values.contains) ?? false }
+        !hasGatewayTags || gatewayTags.allSatisfy { key, values in labels[key].map(values.contains) ?? false }
     }
 }
 

@@ -31,9 +31,13 @@ private struct Choice {
     /// What an optional reference leads to is there.
     func has(_ reference: Int) -> Bool { reference < 0 || isKept[reference] }
 
-    mutating func restrict(_ used: Set<Int>) {
-        for index in isKept.indices where !used.contains(index) { isKept[index] = false }
+    mutating func drop(_ index: Int) { isKept[index] = false }
+
+    mutating func restrict(to used: [Bool]) {
+        for index in isKept.indices where !used[index] { isKept[index] = false }
     }
+
+    mutating func dropAll() { isKept = [Bool](repeating: false, count: isKept.count) }
 
     var isAll: Bool { isKept.allSatisfy { $0 } }
 
@@ -122,9 +126,9 @@ private struct Selection {
     private mutating func restrict<Entity: HeadedEntity>(
         _ choice: WritableKeyPath<Selection, Choice>, _ entities: [Entity], _ keeps: (Selection, Entity) -> Bool
     ) {
-        var used: Set<Int> = []
-        for (index, entity) in entities.enumerated() where keeps(self, entity) { used.insert(index) }
-        if used.count < entities.count { self[keyPath: choice].restrict(used) }
+        let selection = self
+        let missing = entities.indices.filter { !keeps(selection, entities[$0]) }
+        for index in missing { self[keyPath: choice].drop(index) }
     }
 
     private func missingUpstreams() -> Set<String> {
@@ -135,29 +139,28 @@ private struct Selection {
     // MARK: Secrets
 
     mutating func dropUnusedSecrets() {
-        var usedCertificates: Set<Int> = []
-        var usedAuthorities: Set<Int> = []
-        for (index, name) in model.serverNames.enumerated() where serverNames.has(index) {
-            usedCertificates.insert(name.certificate)
-        }
+        var usedCertificates = [Bool](repeating: false, count: model.certificates.count)
+        var usedAuthorities = [Bool](repeating: false, count: model.caCertificates.count)
+        func use(_ certificate: Int) { if certificate >= 0 { usedCertificates[certificate] = true } }
+        for (index, name) in model.serverNames.enumerated() where serverNames.has(index) { use(name.certificate) }
         for (index, upstream) in model.upstreams.enumerated() where upstreams.has(index) {
-            usedCertificates.insert(upstream.clientCertificate)
+            use(upstream.clientCertificate)
         }
         for (index, service) in model.services.enumerated() where services.has(index) {
-            usedCertificates.insert(service.clientCertificate)
-            usedAuthorities.formUnion(service.caCertificates)
+            use(service.clientCertificate)
+            for authority in service.caCertificates { usedAuthorities[authority] = true }
         }
-        certificates.restrict(usedCertificates)
-        authorities.restrict(usedAuthorities)
+        certificates.restrict(to: usedCertificates)
+        authorities.restrict(to: usedAuthorities)
         var asking: Set<String> = []
         for (index, plugin) in model.plugins.enumerated() where plugins.has(index) && plugin.isEnabled {
             asking.insert(plugin.name)
         }
-        if !asking.contains("key-auth") { keyAuths.restrict([]) }
-        if !asking.contains("basic-auth") { basicAuths.restrict([]) }
-        if !asking.contains("hmac-auth") { hmacAuths.restrict([]) }
-        if !asking.contains("jwt") { jwtSecrets.restrict([]) }
-        if !asking.contains("oauth2") { oauth2s.restrict([]) }
+        if !asking.contains("key-auth") { keyAuths.dropAll() }
+        if !asking.contains("basic-auth") { basicAuths.dropAll() }
+        if !asking.contains("hmac-auth") { hmacAuths.dropAll() }
+        if !asking.contains("jwt") { jwtSecrets.dropAll() }
+        if !asking.contains("oauth2") { oauth2s.dropAll() }
     }
 
     // MARK: The result

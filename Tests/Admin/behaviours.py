@@ -18,7 +18,7 @@ BASICS = [
     ("unknown paths", "GET", "/nothing", {}, {"status": 404, "body": {"message": "Not found"}}),
     ("unknown entities", "GET", "/services/nobody", {}, {"status": 404, "body": {"message": "Not found"}}),
     ("wrong methods", "DELETE", "/services", {}, {"status": 405, "header": {"allow": "GET, HEAD, OPTIONS, POST"}}),
-    ("methods nobody knows", "BREW", "/services", {}, {"status": 405}),
+    ("methods that nothing has", "TRACE", "/services", {}, {"status": 405}),
     ("OPTIONS", "OPTIONS", "/services/x", {},
      {"status": 204, "empty": True, "header": {"allow": "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"}}),
     ("HEAD", "HEAD", "/services", {}, {"status": 200, "empty": True}),

@@ -11,7 +11,7 @@ def pair(name: str, ca: bool = False) -> tuple[str, str]:
     """PEM certificate and key."""
     with tempfile.TemporaryDirectory() as folder:
         key, cert = pathlib.Path(folder) / "key.pem", pathlib.Path(folder) / "cert.pem"
-        extension = "basicConstraints=critical,CA:TRUE" if ca else f"subjectAltName=DNS:{name}"
+        extension = f"basicConstraints=critical,CA:{str(ca).upper()}"
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
              "-keyout", str(key), "-out", str(cert), "-days", "2", "-subj", f"/CN={name}", "-addext", extension],

@@ -51,7 +51,7 @@ class ControlPlane:
     def read(self, ready):
         for line in self.process.stdout:
             self.lines.append(line)
-            if found := re.search(r"Admin API on http://([^ /]+)", line):
+            if found := re.search(r"Admin API on http://([^\s/]+)", line):
                 self.admin = found.group(1)
                 ready.set()
         ready.set()

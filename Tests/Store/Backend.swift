@@ -7,7 +7,7 @@ import Testing
 
 /// The suites run once for each.
 enum Backend: String, CaseIterable, CustomTestStringConvertible {
-    case sqlite
+    case sqlite, postgres
 
     var testDescription: String { rawValue }
 
@@ -19,6 +19,10 @@ enum Backend: String, CaseIterable, CustomTestStringConvertible {
             defer { try? FileManager.default.removeItem(at: directory) }
             let path = directory.appendingPathComponent("a/store.db").path
             try await Opener { () throws(StoreError) in try SQLiteStore(path: path) }.use(body)
+        case .postgres:
+            let server = try await PostgresServer.shared.value
+            let address = try server.makeDatabase()
+            try await Opener { () throws(StoreError) in try PostgresStore(url: address) }.use(body)
         }
     }
 }

@@ -35,12 +35,17 @@ struct ResourceTests {
                 number: 1, time: 1_700_000_000_123, actor: "token:test", message: "why", source: "apply", created: 2,
                 updated: 0, deleted: 0)
             #expect(revision == expected)
+            var unusual = creating(service("other", id: 77))
+            unusual.message = "a\0b"
+            _ = try await store.commit(unusual, onto: 1)
+            #expect(try await store.revision(2)?.message == "a\u{FFFD}b")
+            _ = try await store.commit(deleting(service("other", id: 77)), onto: 2)
             odd.version = 1
             nameless.version = 1
             for reader in [store, try another()] {
                 let state = try await reader.state()
                 #expect(state.resources == [nameless, odd])
-                #expect(state.revision == 1 && state.lastOrder == 9)
+                #expect(state.revision == 3 && state.lastOrder == 77)
                 #expect(try await reader.revision(1) == expected)
                 #expect(try await reader.changes(of: 1).map(\.after) == [nameless, odd])
                 if reader as AnyObject !== store as AnyObject { await reader.close() }

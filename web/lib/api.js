@@ -14,29 +14,43 @@ export class Problem extends Error {
 }
 
 const cleaned = (query) =>
-  new URLSearchParams(Object.entries(query ?? {}).filter(([, value]) => value !== undefined && value !== null && value !== ""));
+  new URLSearchParams(
+    Object.entries(query ?? {}).filter(([, value]) => value !== undefined && value !== null && value !== ""),
+  );
 
 /** Answers `{ data, version }`; throws a `Problem`. `version` is the number in ETag. */
 export async function call(method, path, { body, query, version, signal, text = false } = {}) {
   const parameters = cleaned(query).toString();
   const headers = { Accept: text ? "*/*" : "application/json", "X-Seaway-Request": "1" };
-  if (body !== undefined) headers["Content-Type"] = typeof body === "string" ? "application/yaml" : "application/json";
+  if (body !== undefined) {
+    headers["Content-Type"] = typeof body === "string" ? "application/yaml" : "application/json";
+  }
   if (version !== undefined) headers["If-Match"] = `"${version}"`;
   let response;
   try {
     response = await fetch(`/v1${path}${parameters ? `?${parameters}` : ""}`, {
-      method, headers, signal, credentials: "same-origin",
+      method,
+      headers,
+      signal,
+      credentials: "same-origin",
       body: body === undefined ? undefined : typeof body === "string" ? body : JSON.stringify(body),
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem(0, { title: "No connection", detail: "The control plane does not answer. Gateways go on serving." });
+    throw new Problem(0, {
+      title: "No connection",
+      detail: "The control plane does not answer. Gateways go on serving.",
+    });
   }
   const content = await response.text();
   if (text && response.ok) return { data: content };
   let data = null;
   if (content) {
-    try { data = JSON.parse(content); } catch { data = { detail: content.slice(0, 300) }; }
+    try {
+      data = JSON.parse(content);
+    } catch {
+      data = { detail: content.slice(0, 300) };
+    }
   }
   if (response.status === 401 && !path.startsWith("/session")) toLogin();
   if (!response.ok) throw new Problem(response.status, data ?? {});
@@ -59,7 +73,10 @@ export async function list(type, { signal, onPart, query } = {}) {
   const all = [];
   let after = null;
   for (let page = 0; page < 1000; page++) {
-    const data = await get(`/${type}`, { signal, query: { ...query, limit: page === 0 && onPart ? 100 : 1000, after } });
+    const data = await get(`/${type}`, {
+      signal,
+      query: { ...query, limit: page === 0 && onPart ? 100 : 1000, after },
+    });
     all.push(...itemsOf(data));
     after = data?.next ?? null;
     onPart?.(all, !after);
@@ -74,7 +91,8 @@ export const one = (type, name, options) => call("GET", `/${type}/${encodeURICom
 export const save = (type, name, document, options) =>
   call("PUT", `/${type}/${encodeURIComponent(name)}`, { body: document, ...options });
 export const create = (type, document, options) => call("POST", `/${type}`, { body: document, ...options });
-export const remove = (type, name, options) => call("DELETE", `/${type}/${encodeURIComponent(name)}`, options);
+export const remove = (type, name, options) =>
+  call("DELETE", `/${type}/${encodeURIComponent(name)}`, options);
 
 const schemas = new Map();
 /** The schema of a type, or of a plugin by `plugins/NAME`, in the Admin API's form. */
@@ -97,8 +115,18 @@ export const expiries = async (options) => itemsOf(await get("/certificates-expi
 let asked = null;
 let rules = [];
 /** Who is logged in; asked once. */
-export const whoami = () => (asked ??= get("/whoami").then((who) => { rules = who.rules ?? []; return who; }, (error) => { asked = null; throw error; }));
-export const forgetWho = () => { asked = null; rules = []; };
+export const whoami = () => (asked ??= get("/whoami").then((who) => {
+  rules = who.rules ?? [];
+  return who;
+}, (error) => {
+  asked = null;
+  throw error;
+}));
+export const forgetWho = () => {
+  asked = null;
+  rules = [];
+};
 
 /** Whether the rules of whoever is logged in allow a verb on some resource of a type: the API has the last word. */
-export const may = (verb, type) => rules.some((rule) => rule.verbs.includes(verb) && rule.types.includes(type));
+export const may = (verb, type) =>
+  rules.some((rule) => rule.verbs.includes(verb) && rule.types.includes(type));

@@ -6,9 +6,11 @@ function fill(element, properties) {
   for (const [name, value] of Object.entries(properties)) {
     if (value === undefined || value === null || value === false) continue;
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (name === "class") element.setAttribute("class", Array.isArray(value) ? value.filter(Boolean).join(" ") : value);
-    else if (name === "style") for (const [key, text] of Object.entries(value)) element.style.setProperty(key, text);
-    else if (name === "data") Object.assign(element.dataset, value);
+    else if (name === "class") {
+      element.setAttribute("class", Array.isArray(value) ? value.filter(Boolean).join(" ") : value);
+    } else if (name === "style") {
+      for (const [key, text] of Object.entries(value)) element.style.setProperty(key, text);
+    } else if (name === "data") Object.assign(element.dataset, value);
     else if (name === "value" && "value" in element) element.value = value;
     else if (name === "checked" || name === "indeterminate" || name === "selected") element[name] = value;
     else element.setAttribute(name, value === true ? "" : value);

@@ -8,27 +8,66 @@ import { quantile } from "../parts/chart.js";
 export function gatewayOf(raw, revision) {
   const report = raw.report ?? {};
   const gateway = {
-    raw, id: raw.id, name: raw.name, labels: raw.labels ?? {}, address: raw.address ?? "", version: raw.version ?? "",
+    raw,
+    id: raw.id,
+    name: raw.name,
+    labels: raw.labels ?? {},
+    address: raw.address ?? "",
+    version: raw.version ?? "",
     revision: raw.revision ?? 0,
-    rejected: raw.rejected?.revision ?? 0, rejectedEntity: raw.rejected?.entity ?? "", rejectedReason: raw.rejected?.reason ?? "",
+    rejected: raw.rejected?.revision ?? 0,
+    rejectedEntity: raw.rejected?.entity ?? "",
+    rejectedReason: raw.rejected?.reason ?? "",
     isConnected: raw.connected === true,
-    seen: instant(raw.lastSeen), joined: instant(raw.joinedAt), revoked: instant(raw.revokedAt), certificateEnds: instant(raw.certificateExpiresAt),
+    seen: instant(raw.lastSeen),
+    joined: instant(raw.joinedAt),
+    revoked: instant(raw.revokedAt),
+    certificateEnds: instant(raw.certificateExpiresAt),
     controlPlane: raw.controlPlane ?? "",
-    requests: Number(report.requests ?? 0), errors: Number(report.errors ?? 0), connections: report.connections ?? 0,
-    bounds: report.latencyBounds ?? [], counts: report.latencyCounts ?? [],
-    memory: report.residentBytes, started: instant(report.startedAt),
-    targets: (report.targets ?? []).map((one) => ({ upstream: one.upstream, target: one.target, address: one.address ?? "", state: stateOf(one.state) })),
+    requests: Number(report.requests ?? 0),
+    errors: Number(report.errors ?? 0),
+    connections: report.connections ?? 0,
+    bounds: report.latencyBounds ?? [],
+    counts: report.latencyCounts ?? [],
+    memory: report.residentBytes,
+    started: instant(report.startedAt),
+    targets: (report.targets ?? []).map((one) => ({
+      upstream: one.upstream,
+      target: one.target,
+      address: one.address ?? "",
+      state: stateOf(one.state),
+    })),
   };
-  gateway.state = gateway.revoked ? "off" : !gateway.isConnected ? "bad" : gateway.rejected || (revision && gateway.revision < revision) ? "warn" : "good";
-  gateway.says = gateway.revoked ? "revoked" : !gateway.isConnected ? "no stream" : gateway.rejected ? `rejected ${gateway.rejected}` : revision && gateway.revision < revision ? "behind" : "in effect";
+  gateway.state = gateway.revoked
+    ? "off"
+    : !gateway.isConnected
+    ? "bad"
+    : gateway.rejected || (revision && gateway.revision < revision)
+    ? "warn"
+    : "good";
+  gateway.says = gateway.revoked
+    ? "revoked"
+    : !gateway.isConnected
+    ? "no stream"
+    : gateway.rejected
+    ? `rejected ${gateway.rejected}`
+    : revision && gateway.revision < revision
+    ? "behind"
+    : "in effect";
   return gateway;
 }
 
 const STATES = ["healthy", "unhealthy", "dns_error", "unchecked"];
-const stateOf = (value) => (typeof value === "number" ? STATES[value] ?? "unchecked" : String(value ?? "unchecked").toLowerCase().replace("dnserror", "dns_error"));
+const stateOf = (
+  value,
+) => (typeof value === "number"
+  ? STATES[value] ?? "unchecked"
+  : String(value ?? "unchecked").toLowerCase().replace("dnserror", "dns_error"));
 
 export async function fleet(revision, options) {
-  return (await fetchGateways(options)).map((raw) => gatewayOf(raw, revision)).sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
+  return (await fetchGateways(options)).map((raw) => gatewayOf(raw, revision)).sort((a, b) =>
+    a.name.localeCompare(b.name, "en", { numeric: true })
+  );
 }
 
 /** Rates since the reading before: requests and errors a second, latency of the requests between. */
@@ -52,15 +91,32 @@ export class Meter {
     for (const gateway of gateways) {
       const last = before.reading.get(gateway.id);
       if (!last || last.started !== gateway.started) continue;
-      const [r, e] = [Math.max(0, gateway.requests - last.requests), Math.max(0, gateway.errors - last.errors)];
+      const [r, e] = [
+        Math.max(0, gateway.requests - last.requests),
+        Math.max(0, gateway.errors - last.errors),
+      ];
       requests += r;
       errors += e;
       const between = gateway.counts.map((count, index) => Math.max(0, count - (last.counts[index] ?? 0)));
-      this.byGateway.set(gateway.id, { rate: r / seconds, errors: r ? e / r : 0, p99: quantile(gateway.bounds, between, 0.99) });
-      if (between.length > counts.length) { bounds = gateway.bounds; counts = [...counts, ...Array(between.length - counts.length).fill(0)]; }
-      between.forEach((count, index) => { counts[index] += count; });
+      this.byGateway.set(gateway.id, {
+        rate: r / seconds,
+        errors: r ? e / r : 0,
+        p99: quantile(gateway.bounds, between, 0.99),
+      });
+      if (between.length > counts.length) {
+        bounds = gateway.bounds;
+        counts = [...counts, ...Array(between.length - counts.length).fill(0)];
+      }
+      between.forEach((count, index) => {
+        counts[index] += count;
+      });
     }
-    const point = { rate: requests / seconds, errors: requests ? errors / requests : 0, p50: quantile(bounds, counts, 0.5), p99: quantile(bounds, counts, 0.99) };
+    const point = {
+      rate: requests / seconds,
+      errors: requests ? errors / requests : 0,
+      p50: quantile(bounds, counts, 0.5),
+      p99: quantile(bounds, counts, 0.99),
+    };
     for (const [key, list] of Object.entries(this.history)) {
       list.push(point[key]);
       if (list.length > this.length) list.shift();
@@ -89,7 +145,14 @@ export function healthOf(gateways) {
 export function verdict(views) {
   if (!views?.length) return ["off", "not reported"];
   const bad = views.filter((one) => one.state === "unhealthy" || one.state === "dns_error").length;
-  if (bad === 0) return views.every((one) => one.state === "unchecked") ? ["plain", "not checked"] : ["good", "healthy"];
-  if (bad === views.length) return ["bad", views.every((one) => one.state === "dns_error") ? "no address" : "unhealthy"];
+  if (bad === 0) {
+    return views.every((one) => one.state === "unchecked") ? ["plain", "not checked"] : ["good", "healthy"];
+  }
+  if (bad === views.length) {
+    return [
+      "bad",
+      views.every((one) => one.state === "dns_error") ? "no address" : "unhealthy",
+    ];
+  }
   return ["warn", `unhealthy for ${bad} of ${views.length}`];
 }

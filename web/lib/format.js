@@ -15,13 +15,30 @@ export function short(value) {
 }
 
 export const percent = (share) =>
-  !Number.isFinite(share) ? "–" : share === 0 ? "0 %" : share < 0.0001 ? "<0.01 %" : `${(share * 100).toFixed(share < 0.01 ? 2 : 1)} %`;
+  !Number.isFinite(share)
+    ? "–"
+    : share === 0
+    ? "0 %"
+    : share < 0.0001
+    ? "<0.01 %"
+    : `${(share * 100).toFixed(share < 0.01 ? 2 : 1)} %`;
 export const milliseconds = (value) =>
-  !Number.isFinite(value) ? "–" : value >= 1000 ? `${(value / 1000).toFixed(1)} s` : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
+  !Number.isFinite(value)
+    ? "–"
+    : value >= 1000
+    ? `${(value / 1000).toFixed(1)} s`
+    : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
 export const bytes = (value) =>
-  !Number.isFinite(value) ? "–" : value >= 1 << 30 ? `${(value / (1 << 30)).toFixed(1)} GiB` : `${Math.round(value / (1 << 20))} MiB`;
+  !Number.isFinite(value)
+    ? "–"
+    : value >= 1 << 30
+    ? `${(value / (1 << 30)).toFixed(1)} GiB`
+    : `${Math.round(value / (1 << 20))} MiB`;
 
-const units = [["year", 31_536_000], ["month", 2_592_000], ["day", 86_400], ["hour", 3600], ["minute", 60], ["second", 1]];
+const units = [["year", 31_536_000], ["month", 2_592_000], ["day", 86_400], ["hour", 3600], ["minute", 60], [
+  "second",
+  1,
+]];
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
 
 /** "3 min. ago", "in 12 days". */
@@ -37,7 +54,12 @@ export function ago(time, now = Date.now()) {
 
 const full = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
 export const time = (value) => (value ? full.format(value) : "never");
-const dayFormat = new Intl.DateTimeFormat("en-GB", { weekday: "long", day: "numeric", month: "long", year: "numeric" });
+const dayFormat = new Intl.DateTimeFormat("en-GB", {
+  weekday: "long",
+  day: "numeric",
+  month: "long",
+  year: "numeric",
+});
 export const day = (value) => dayFormat.format(value);
 const clockFormat = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
 export const clock = (value) => clockFormat.format(value);
@@ -50,12 +72,17 @@ export function instant(value) {
 }
 
 export const shortID = (id) => (id ?? "").slice(0, 8);
-export const isID = (text) => /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(text ?? "");
+export const isID = (text) =>
+  /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(text ?? "");
 
 /** One line for any value. */
 export function brief(value) {
   if (value === undefined || value === null) return "—";
-  if (Array.isArray(value)) return value.every((one) => typeof one !== "object") ? value.join(", ") || "none" : plural(value.length, "entry", "entries");
+  if (Array.isArray(value)) {
+    return value.every((one) => typeof one !== "object")
+      ? value.join(", ") || "none"
+      : plural(value.length, "entry", "entries");
+  }
   if (typeof value === "object") return value.id ? value.name || shortID(value.id) : JSON.stringify(value);
   return String(value);
 }

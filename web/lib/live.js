@@ -22,7 +22,10 @@ function setState(next) {
 export function start() {
   if (source) return;
   source = new EventSource("/v1/watch");
-  source.onopen = () => { retry = 1000; setState("live"); };
+  source.onopen = () => {
+    retry = 1000;
+    setState("live");
+  };
   source.onerror = () => {
     setState("lost");
     // The browser gives up on an answer that is no stream: then it is tried again here.
@@ -36,7 +39,9 @@ export function start() {
   for (const kind of KINDS) {
     source.addEventListener(kind, (event) => {
       let data = {};
-      try { data = JSON.parse(event.data); } catch { /* the kind alone says enough */ }
+      try {
+        data = JSON.parse(event.data);
+      } catch { /* the kind alone says enough */ }
       if (kind !== "gateway") forget();
       tell(kind, data);
     });
@@ -61,7 +66,11 @@ export function poll(signal, period, action) {
   const turn = async () => {
     if (signal.aborted) return;
     if (!document.hidden) {
-      try { await action(); } catch (error) { if (error.name !== "AbortError") console.debug(error.message); }
+      try {
+        await action();
+      } catch (error) {
+        if (error.name !== "AbortError") console.debug(error.message);
+      }
     }
     if (!signal.aborted) timer = setTimeout(turn, period);
   };

@@ -26,7 +26,9 @@ function find(path) {
 
 /** The address of a path below /ui. */
 export function address(path, query) {
-  const text = query ? new URLSearchParams(Object.entries(query).filter(([, value]) => value)).toString() : "";
+  const text = query
+    ? new URLSearchParams(Object.entries(query).filter(([, value]) => value)).toString()
+    : "";
   return `${BASE}${path}${text ? `?${text}` : ""}`;
 }
 
@@ -52,7 +54,9 @@ export function go(path, { query: parameters, replace = false } = {}) {
 
 let guard = null;
 /** `question` gives a text while something would be lost by leaving, else null. */
-export function guardLeaving(question) { guard = question; }
+export function guardLeaving(question) {
+  guard = question;
+}
 function mayLeave() {
   const text = guard?.();
   if (text && !confirm(text)) return false;
@@ -65,12 +69,16 @@ export const onEnter = (listener) => listeners.add(listener);
 async function enter() {
   current?.abort.abort();
   guard = null;
-  const found = find(here()) ?? { load: () => import("../pages/missing.js"), details: {}, parameters: {}, pattern: "" };
+  const found = find(here()) ??
+    { load: () => import("../pages/missing.js"), details: {}, parameters: {}, pattern: "" };
   const visit = { ...found, abort: new AbortController() };
   current = visit;
   for (const listener of listeners) listener(visit);
   await show({
-    parameters: visit.parameters, details: visit.details, signal: visit.abort.signal, load: visit.load,
+    parameters: visit.parameters,
+    details: visit.details,
+    signal: visit.abort.signal,
+    load: visit.load,
     isCurrent: () => current === visit,
   });
 }
@@ -81,11 +89,16 @@ export const reload = () => enter();
 export function start(draw) {
   show = draw;
   addEventListener("popstate", enter);
-  addEventListener("beforeunload", (event) => { if (guard?.()) event.preventDefault(); });
+  addEventListener("beforeunload", (event) => {
+    if (guard?.()) event.preventDefault();
+  });
   document.addEventListener("click", (event) => {
     const link = event.target.closest?.("a[href]");
     if (!link || event.defaultPrevented || event.button !== 0) return;
-    if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey || link.target || link.hasAttribute("download")) return;
+    if (
+      event.metaKey || event.ctrlKey || event.shiftKey || event.altKey || link.target ||
+      link.hasAttribute("download")
+    ) return;
     const url = new URL(link.href);
     if (url.origin !== location.origin || !url.pathname.startsWith(`${BASE}/`)) return;
     event.preventDefault();

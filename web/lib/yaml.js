@@ -24,7 +24,10 @@ function lines(value, indent) {
     });
   }
   return Object.entries(value).filter(([, one]) => one !== undefined).flatMap(([key, one]) =>
-    isLeaf(one) ? [block(`${pad}${scalar(key)}:`, one, indent)] : [`${pad}${scalar(key)}:`, ...lines(one, indent + 2)]);
+    isLeaf(one)
+      ? [block(`${pad}${scalar(key)}:`, one, indent)]
+      : [`${pad}${scalar(key)}:`, ...lines(one, indent + 2)]
+  );
 }
 
 function block(head, value, indent) {
@@ -42,7 +45,11 @@ export const json = (value) => JSON.stringify(value, null, 2) + "\n";
 /** RFC 4180, and no cell that a spreadsheet would take for a formula. */
 export function csv(rows) {
   const cell = (value) => {
-    let text = value === null || value === undefined ? "" : typeof value === "object" ? JSON.stringify(value) : String(value);
+    let text = value === null || value === undefined
+      ? ""
+      : typeof value === "object"
+      ? JSON.stringify(value)
+      : String(value);
     if (/^[=+\-@\t\r]/.test(text) && !/^-?\d+(\.\d+)?$/.test(text)) text = `'${text}`;
     return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };

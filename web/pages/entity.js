@@ -12,12 +12,18 @@ import { badge, button, facts, head, notice, snippet, tabs } from "../parts/bits
 import { resolve } from "../parts/conflict.js";
 import { copyAs, texts } from "../parts/copy_as.js";
 import { form, trim } from "../parts/form.js";
+import { pairs } from "../parts/fields.js";
 import { ask, toast } from "../parts/layers.js";
 import { belowTabs } from "../parts/below.js";
 import missing from "./missing.js";
 
-/** A plugin's schema stands under its own name; a record `config` of the plain schema would say nothing. */
-const schemaOf = (type, spec) => fetchSchema(type === "plugins" && spec?.name ? `plugins/${spec.name}` : type);
+/** A plugin's own schema says what differs from that of all plugins: its `config`, its protocols. */
+async function schemaOf(type, spec) {
+  const schema = await fetchSchema(type);
+  if (type !== "plugins" || !spec?.name) return schema;
+  const own = new Map(pairs((await fetchSchema(`plugins/${spec.name}`)).fields));
+  return { fields: pairs(schema.fields).map(([name, field]) => ({ [name]: own.get(name) ?? field })) };
+}
 
 /** Values that links to "new" bring along: `?service=ID`. */
 function brought(schema) {
@@ -43,36 +49,87 @@ export default async function entity(page, { parameters, details, signal, title 
   const name = type === "plugins" ? pluginTitle(resource) : titleOf(resource);
   title(name);
   const [parent, field] = ownerOf(type, resource.spec);
-  const crumbs = [[about.owned || type === "targets" ? "" : about.many, address(`/${type}`)]].filter(([text]) => text);
+  const crumbs = [[about.owned || type === "targets" ? "" : about.many, address(`/${type}`)]].filter((
+    [text],
+  ) => text);
   if (parent) {
     const owner = await one(parent, resource.spec[field].id, { signal }).catch(() => null);
-    crumbs.push([TYPES[parent].many, address(`/${parent}`)], [owner ? titleOf(owner.data) : shortID(resource.spec[field].id), address(pathOf(parent, resource.spec[field].id))]);
+    crumbs.push([TYPES[parent].many, address(`/${parent}`)], [
+      owner ? titleOf(owner.data) : shortID(resource.spec[field].id),
+      address(pathOf(parent, resource.spec[field].id)),
+    ]);
   }
   const changedNote = h("div");
-  put(page,
+  put(
+    page,
     head(name, {
-      crumbs, badge: resource.spec.enabled === false ? badge("off") : null,
+      crumbs,
+      badge: resource.spec.enabled === false ? badge("off") : null,
       lead: type === "plugins" ? `Works on ${scope({ ...resource, names })}` : null,
       actions: [
         copyAs(type, () => trim(resource.spec, schema.fields)),
-        may("delete", type) && button("Delete", { icon: "trash", kind: "quiet-danger", action: () => delete_(type, resource, name, parent && pathOf(parent, resource.spec[field].id)) }),
+        may("delete", type) && button("Delete", {
+          icon: "trash",
+          kind: "quiet-danger",
+          action: () => delete_(type, resource, name, parent && pathOf(parent, resource.spec[field].id)),
+        }),
       ],
     }),
     changedNote,
-    tabs([
-      ["settings", "Settings", () => editor(type, resource, schema, name)],
-      ...belowTabs(type, resource, signal),
-      ["yaml", "YAML", () => h("div", { class: "stack" }, h("p", { class: "note" }, "Without what is a default. Ready for ", h("code", "seaway apply -f"), "."), snippet(texts(type, trim(resource.spec, schema.fields)).yaml))],
-      ["facts", "About", () => facts([
-        ["ID", h("code", resource.id)], ["Version", h("a", { href: address(`/history/${resource.version}`) }, `revision ${resource.version}`)],
-        ["Created", time((resource.spec.created_at ?? 0) * 1000)], ["Changed", time((resource.spec.updated_at ?? 0) * 1000)],
-      ])],
-    ], query().get("tab") ?? "", (key) => amend({ tab: key }), name));
+    tabs(
+      [
+        ["settings", "Settings", () => editor(type, resource, schema, name)],
+        ...belowTabs(type, resource, signal),
+        ["yaml", "YAML", () =>
+          h(
+            "div",
+            { class: "stack" },
+            h(
+              "p",
+              { class: "note" },
+              "Without what is a default. Ready for ",
+              h("code", "seaway apply -f"),
+              ".",
+            ),
+            snippet(texts(type, trim(resource.spec, schema.fields)).yaml),
+          )],
+        ["facts", "About", () =>
+          facts([
+            ["ID", h("code", resource.id)],
+            [
+              "Version",
+              h("a", { href: address(`/history/${resource.version}`) }, `revision ${resource.version}`),
+            ],
+            ["Created", time((resource.spec.created_at ?? 0) * 1000)],
+            ["Changed", time((resource.spec.updated_at ?? 0) * 1000)],
+          ])],
+      ],
+      query().get("tab") ?? "",
+      (key) => amend({ tab: key }),
+      name,
+    ),
+  );
   listen(signal, async (kind) => {
     if (kind !== "revision" && kind !== "resync") return;
     try {
       const now = await one(type, resource.id, { signal });
-      if ((now.version ?? now.data.version) !== resource.version) put(changedNote, notice("info", "This has been changed elsewhere since you opened it. ", h("button", { class: "link", type: "button", onclick: () => { forget(); reload(); } }, "Load it again")));
+      if ((now.version ?? now.data.version) !== resource.version) {
+        put(
+          changedNote,
+          notice(
+            "info",
+            "This has been changed elsewhere since you opened it. ",
+            h("button", {
+              class: "link",
+              type: "button",
+              onclick: () => {
+                forget();
+                reload();
+              },
+            }, "Load it again"),
+          ),
+        );
+      }
     } catch (error) {
       if (error.status === 404) put(changedNote, notice("warning", "This has been deleted elsewhere."));
     }
@@ -96,10 +153,24 @@ function editor(type, resource, schema, name) {
   const submit = h("button", { class: "button is-primary", type: "submit" }, "Save");
   const isFixed = !may("update", type);
   function drawBar() {
-    if (isFixed) return void put(bar, h("span", { class: "note" }, "Your role may read this, not change it."));
+    if (isFixed) {
+      return void put(bar, h("span", { class: "note" }, "Your role may read this, not change it."));
+    }
     bar.classList.toggle("is-on", edited.isChanged());
-    put(bar, h("span", { class: "note" }, edited.isChanged() ? "Not saved yet" : ""), h("span", { class: "spring" }),
-      edited.isChanged() && h("button", { class: "button", type: "button", onclick: () => { edited.settled(); reload(); } }, "Discard"), submit);
+    put(
+      bar,
+      h("span", { class: "note" }, edited.isChanged() ? "Not saved yet" : ""),
+      h("span", { class: "spring" }),
+      edited.isChanged() && h("button", {
+        class: "button",
+        type: "button",
+        onclick: () => {
+          edited.settled();
+          reload();
+        },
+      }, "Discard"),
+      submit,
+    );
   }
   async function store(spec, version) {
     submit.disabled = true;
@@ -123,18 +194,40 @@ function editor(type, resource, schema, name) {
     try {
       theirs = await one(type, resource.id);
     } catch {
-      edited.show(new Problem(404, { title: "Not saved. ", detail: "Somebody deleted it meanwhile. Copy what you need, then create it anew." }));
+      edited.show(
+        new Problem(404, {
+          title: "Not saved. ",
+          detail: "Somebody deleted it meanwhile. Copy what you need, then create it anew.",
+        }),
+      );
       return;
     }
     const answer = await resolve(base, theirs.data.spec, mine);
-    if (answer?.reload) { edited.settled(); reload(); }
-    else if (answer) { base = theirs.data.spec; await store(answer.spec, theirs.version ?? theirs.data.version); }
+    if (answer?.reload) {
+      edited.settled();
+      reload();
+    } else if (answer) {
+      base = theirs.data.spec;
+      await store(answer.spec, theirs.version ?? theirs.data.version);
+    }
   }
   drawBar();
-  return h("form", {
-    novalidate: true, "aria-label": `Settings of ${name}`, onsubmit: (event) => { event.preventDefault(); store(edited.read(), resource.version); },
-    onkeydown: (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) event.currentTarget.requestSubmit(); },
-  }, edited.element, bar);
+  return h(
+    "form",
+    {
+      novalidate: true,
+      "aria-label": `Settings of ${name}`,
+      onsubmit: (event) => {
+        event.preventDefault();
+        store(edited.read(), resource.version);
+      },
+      onkeydown: (event) => {
+        if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) event.currentTarget.requestSubmit();
+      },
+    },
+    edited.element,
+    bar,
+  );
 }
 
 async function create_(page, type, about, title) {
@@ -150,38 +243,67 @@ async function create_(page, type, about, title) {
   guardLeaving(() => (made.isChanged() ? "What you entered is not saved. Leave anyway?" : null));
   const submit = h("button", { class: "button is-primary", type: "submit" }, `Create ${about.one}`);
   const back = from.get("back") ?? "";
-  put(page,
-    head(`New ${what}`, { crumbs: [[about.many, address(`/${type}`)]], lead: about.lead, actions: [copyAs(type, () => made.minimal())] }),
-    h("form", {
-      novalidate: true, "aria-label": `New ${what}`,
-      onkeydown: (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) event.currentTarget.requestSubmit(); },
-      onsubmit: async (event) => {
-        event.preventDefault();
-        submit.disabled = true;
-        try {
-          const { data } = await create(type, { spec: { ...made.minimal(), ...fixed } });
-          made.settled();
-          guardLeaving(null);
-          forget();
-          toast(`Created ${titleOf(data) || what}`);
-          if (back.startsWith("/")) go(back.split("?")[0], { query: Object.fromEntries(new URLSearchParams(back.split("?")[1] ?? "")) });
-          else go(pathOf(type, data.id));
-        } catch (error) {
-          if (!(error instanceof Problem)) throw error;
-          made.show(error);
-        } finally {
-          submit.disabled = false;
-        }
+  put(
+    page,
+    head(`New ${what}`, {
+      crumbs: [[about.many, address(`/${type}`)]],
+      lead: about.lead,
+      actions: [copyAs(type, () => made.minimal())],
+    }),
+    h(
+      "form",
+      {
+        novalidate: true,
+        "aria-label": `New ${what}`,
+        onkeydown: (event) => {
+          if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) event.currentTarget.requestSubmit();
+        },
+        onsubmit: async (event) => {
+          event.preventDefault();
+          submit.disabled = true;
+          try {
+            const { data } = await create(type, { spec: { ...made.minimal(), ...fixed } });
+            made.settled();
+            guardLeaving(null);
+            forget();
+            toast(`Created ${titleOf(data) || what}`);
+            if (back.startsWith("/")) {
+              go(back.split("?")[0], {
+                query: Object.fromEntries(new URLSearchParams(back.split("?")[1] ?? "")),
+              });
+            } else go(pathOf(type, data.id));
+          } catch (error) {
+            if (!(error instanceof Problem)) throw error;
+            made.show(error);
+          } finally {
+            submit.disabled = false;
+          }
+        },
       },
-    }, made.element, h("div", { class: "save-bar is-on" }, h("span", { class: "spring" }), button("Cancel", { href: address(back.startsWith("/") ? back : `/${type}`) }), submit)));
+      made.element,
+      h(
+        "div",
+        { class: "save-bar is-on" },
+        h("span", { class: "spring" }),
+        button("Cancel", { href: address(back.startsWith("/") ? back : `/${type}`) }),
+        submit,
+      ),
+    ),
+  );
   made.focus();
 }
 
 async function delete_(type, resource, name, back) {
   const below = TYPES[type].below ?? [];
-  const sure = await ask(`Delete ${name}?`, below.length
-    ? `What belongs to it goes too: ${below.map(([other]) => TYPES[other].many.toLowerCase()).join(", ")}. A rollback in the history brings it back.`
-    : "A rollback in the history brings it back.", { yes: "Delete", danger: true });
+  const sure = await ask(
+    `Delete ${name}?`,
+    below.length
+      ? `What belongs to it goes too: ${
+        below.map(([other]) => TYPES[other].many.toLowerCase()).join(", ")
+      }. A rollback in the history brings it back.`
+      : "A rollback in the history brings it back.",
+    { yes: "Delete", danger: true },
+  );
   if (!sure) return;
   try {
     await remove(type, resource.id, { version: resource.version });
@@ -190,7 +312,8 @@ async function delete_(type, resource, name, back) {
     toast(`Deleted ${name}`);
     go(back ?? `/${type}`);
   } catch (error) {
-    if (error.status === 412) toast("It was changed meanwhile: look at it again before you delete it.", { kind: "error" });
-    else toast(error.message, { kind: "error" });
+    if (error.status === 412) {
+      toast("It was changed meanwhile: look at it again before you delete it.", { kind: "error" });
+    } else toast(error.message, { kind: "error" });
   }
 }

@@ -13,9 +13,22 @@ const isOpen = (one) => !one.endedAt && one.state !== "promoted" && one.state !=
 
 export default async function rollouts(page, { signal }) {
   const holder = h("div", { class: "stack" });
-  put(page, head("Rollouts", { lead: "A revision that some gateways get first. It goes to all when they do well, and is taken back when one rejects it or errors rise.", actions: [button("New rollout", { icon: "plus", kind: "primary", href: address("/apply"), key: "n" })] }), holder);
+  put(
+    page,
+    head("Rollouts", {
+      lead:
+        "A revision that some gateways get first. It goes to all when they do well, and is taken back when one rejects it or errors rise.",
+      actions: [button("New rollout", { icon: "plus", kind: "primary", href: address("/apply"), key: "n" })],
+    }),
+    holder,
+  );
   const act = async (one, what) => {
-    const sure = what === "promote" || await ask("Take this revision back?", "All gateways return to the configuration before it, as a new revision.", { yes: "Revert", danger: true });
+    const sure = what === "promote" ||
+      await ask(
+        "Take this revision back?",
+        "All gateways return to the configuration before it, as a new revision.",
+        { yes: "Revert", danger: true },
+      );
     if (!sure) return;
     try {
       await call("POST", `/rollouts/${one.id}/${what}`);
@@ -27,17 +40,46 @@ export default async function rollouts(page, { signal }) {
   };
   async function load() {
     const all = await fetchRollouts({ signal });
-    put(holder, all.length === 0 ? empty("No rollout yet", "Apply a file with “First only to gateways with”, or on the command line:", [h("code", "seaway apply -f kong.yml --canary zone=eu")], "rollouts")
-      : all.map((one) => {
-          return card(one.revision ? `Revision ${one.revision}` : "A revision to come", { note: [badge(one.state, KINDS[one.state] ?? "plain")], actions: isOpen(one) ? [button("Revert", { kind: "quiet-danger", action: () => act(one, "revert") }), button("Promote to all", { kind: "primary", action: () => act(one, "promote") })] : [] },
+    put(
+      holder,
+      all.length === 0
+        ? empty(
+          "No rollout yet",
+          "Apply a file with “First only to gateways with”, or on the command line:",
+          [h("code", "seaway apply -f kong.yml --canary zone=eu")],
+          "rollouts",
+        )
+        : all.map((one) => {
+          return card(
+            one.revision ? `Revision ${one.revision}` : "A revision to come",
+            {
+              note: [badge(one.state, KINDS[one.state] ?? "plain")],
+              actions: isOpen(one)
+                ? [
+                  button("Revert", {
+                    kind: "quiet-danger",
+                    action: () => act(one, "revert"),
+                  }),
+                  button("Promote to all", { kind: "primary", action: () => act(one, "promote") }),
+                ]
+                : [],
+            },
             one.reason && notice(one.state === "reverted" ? "error" : "info", one.reason),
             facts([
-              ["Gateways", labelChips(one.labels)], ["Revision", h("a", { href: address(`/history/${one.revision}`) }, one.revision)], ["Others stay at", one.base],
-              ["Started", when(instant(one.startedAt))], one.endedAt > 0 && ["Ended", when(instant(one.endedAt))], ["By", one.actor],
-            ]));
-        }));
+              ["Gateways", labelChips(one.labels)],
+              ["Revision", h("a", { href: address(`/history/${one.revision}`) }, one.revision)],
+              ["Others stay at", one.base],
+              ["Started", when(instant(one.startedAt))],
+              one.endedAt && ["Ended", when(instant(one.endedAt))],
+              ["By", one.actor],
+            ]),
+          );
+        }),
+    );
   }
   await load();
   await poll(signal, 2000, load);
-  listen(signal, (kind) => { if (kind === "rollout") load().catch(() => {}); });
+  listen(signal, (kind) => {
+    if (kind === "rollout") load().catch(() => {});
+  });
 }

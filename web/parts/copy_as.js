@@ -14,24 +14,56 @@ export function texts(type, spec) {
   const name = document.name;
   return {
     yaml: text,
-    kong: yaml({ _format_version: "3.0", [type]: [Object.fromEntries(Object.entries(spec).filter(([key]) => !["id", "created_at", "updated_at"].includes(key)).map(([key, value]) => [key, value?.id && Object.keys(value).length === 1 ? value.id : value]))] }),
+    kong: yaml({
+      _format_version: "3.0",
+      [type]: [Object.fromEntries(
+        Object.entries(spec).filter(([key]) => !["id", "created_at", "updated_at"].includes(key)).map((
+          [key, value],
+        ) => [key, value?.id && Object.keys(value).length === 1 ? value.id : value]),
+      )],
+    }),
     cli: `seaway apply -f - <<'EOF'\n${text}EOF\n`,
-    curl: `curl -X ${name ? "PUT" : "POST"} ${location.origin}/v1/${type}${name ? `/${encodeURIComponent(name)}` : ""} \\\n  -H "Authorization: Bearer $SEAWAY_TOKEN" -H 'Content-Type: application/json' \\\n  -d ${quoted(JSON.stringify({ spec: document.spec }))}\n`,
+    curl: `curl -X ${name ? "PUT" : "POST"} ${location.origin}/v1/${type}${
+      name ? `/${encodeURIComponent(name)}` : ""
+    } \\\n  -H "Authorization: Bearer $SEAWAY_TOKEN" -H 'Content-Type: application/json' \\\n  -d ${
+      quoted(JSON.stringify({ spec: document.spec }))
+    }\n`,
     json: json(document),
   };
 }
 
 /** `spec()` gives what is to be copied, as it is then. */
 export function copyAs(type, spec) {
-  const say = (key, what) => ({ text: `Copy as ${what}`, icon: "copy", action: () => copy(texts(type, spec())[key], `Copied as ${what}`) });
+  const say = (key, what) => ({
+    text: `Copy as ${what}`,
+    icon: "copy",
+    action: () => copy(texts(type, spec())[key], `Copied as ${what}`),
+  });
   return menu("Copy as", [
-    say("cli", "seaway command"), say("yaml", "YAML"), say("kong", "kong.yml"), say("curl", "curl command"), say("json", "JSON"),
+    say("cli", "seaway command"),
+    say("yaml", "YAML"),
+    say("kong", "kong.yml"),
+    say("curl", "curl command"),
+    say("json", "JSON"),
     { text: "Show them", icon: "code", action: () => showAll(type, spec()) },
   ], { icon: "down" });
 }
 
 export function showAll(type, spec) {
   const all = texts(type, spec);
-  return dialog(`This ${TYPES[type]?.one ?? type} elsewhere`, () => h("div", { class: "dialog-body stack" },
-    h("h3", "Command line"), snippet(all.cli), h("h3", "kong.yml"), snippet(all.kong), h("h3", "Request"), snippet(all.curl)), { wide: true });
+  return dialog(
+    `This ${TYPES[type]?.one ?? type} elsewhere`,
+    () =>
+      h(
+        "div",
+        { class: "dialog-body stack" },
+        h("h3", "Command line"),
+        snippet(all.cli),
+        h("h3", "kong.yml"),
+        snippet(all.kong),
+        h("h3", "Request"),
+        snippet(all.curl),
+      ),
+    { wide: true },
+  );
 }

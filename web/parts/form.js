@@ -3,7 +3,8 @@
 import { h, put } from "../lib/dom.js";
 import { plural } from "../lib/format.js";
 import { OWN_FIELDS, TYPES } from "../lib/types.js";
-import { isDefault, label, make, pairs } from "./fields.js";
+import { isDefault, label } from "./field_frame.js";
+import { make, pairs } from "./fields.js";
 import { findings as list, notice } from "./bits.js";
 
 /**
@@ -14,27 +15,64 @@ export function form(type, schema, spec, { isNew, fixed = {}, only = null, chang
   const about = TYPES[type] ?? { first: [] };
   const start = structuredClone(spec ?? {});
   let touched = false;
-  const note = () => { touched = true; changed(); };
+  const note = () => {
+    touched = true;
+    changed();
+  };
   const shown = pairs(schema.fields).filter(([name, one]) =>
-    !OWN_FIELDS.has(name) && !(name in fixed) && !one.deprecation && !(type === "services" && name === "url")
-    && !(only && !only.includes(name)) && one.type !== "function" && one.eq === undefined);
+    !OWN_FIELDS.has(name) && !(name in fixed) && !one.deprecation &&
+    !(type === "services" && name === "url") &&
+    !(only && !only.includes(name)) && one.type !== "function" && one.eq === undefined
+  );
   const schemas = new Map(pairs(schema.fields));
   const fields = new Map();
   for (const [name, one] of shown) {
-    fields.set(name, make({
-      name, path: name, type, changed: note, fresh: isNew, help: about.help?.[name] ?? (name === "tags" ? TAGS : undefined),
-      label: name === "tags" ? "Labels and tags" : undefined,
-    }, one, start[name]));
+    fields.set(
+      name,
+      make(
+        {
+          name,
+          path: name,
+          type,
+          changed: note,
+          fresh: isNew,
+          help: about.help?.[name] ?? (name === "tags" ? TAGS : undefined),
+          label: name === "tags" ? "Labels and tags" : undefined,
+        },
+        one,
+        start[name],
+      ),
+    );
   }
   const first = about.first.filter((name) => fields.has(name));
   const rest = [...fields.keys()].filter((name) => !first.includes(name));
-  const set = rest.filter((name) => !isNew && start[name] !== null && start[name] !== undefined && !isDefault(schemas.get(name), start[name]));
+  const set = rest.filter((name) =>
+    !isNew && start[name] !== null && start[name] !== undefined && !isDefault(schemas.get(name), start[name])
+  );
   const summary = h("div", { class: "form-errors" });
-  const element = h("div", { class: "form" }, summary,
+  const element = h(
+    "div",
+    { class: "form" },
+    summary,
     h("div", { class: "fields" }, first.map((name) => fields.get(name).element)),
-    rest.length > 0 && h("details", { class: "more" },
-      h("summary", "More settings", h("span", { class: "note" }, set.length ? `${set.map(label).join(", ")} ${set.length === 1 ? "is" : "are"} set` : `${rest.length} with their defaults`)),
-      h("div", { class: "fields" }, rest.map((name) => fields.get(name).element))));
+    rest.length > 0 &&
+      h(
+        "details",
+        { class: "more" },
+        h(
+          "summary",
+          "More settings",
+          h(
+            "span",
+            { class: "note" },
+            set.length
+              ? `${set.map(label).join(", ")} ${set.length === 1 ? "is" : "are"} set`
+              : `${rest.length} with their defaults`,
+          ),
+        ),
+        h("div", { class: "fields" }, rest.map((name) => fields.get(name).element)),
+      ),
+  );
 
   function read() {
     const out = structuredClone(start);
@@ -44,31 +82,52 @@ export function form(type, schema, spec, { isNew, fixed = {}, only = null, chang
   }
 
   return {
-    element, read,
+    element,
+    read,
     isChanged: () => touched,
-    settled: () => { touched = false; },
+    settled: () => {
+      touched = false;
+    },
     /** Only what differs from the defaults: what somebody would write by hand. */
     minimal: () => trim(read(), schema.fields),
     focus: () => fields.get(first[0])?.focus(),
     show(problem) {
       const flat = [];
-      const gather = (field) => { flat.push(field); field.children?.forEach(gather); };
+      const gather = (field) => {
+        flat.push(field);
+        field.children?.forEach(gather);
+      };
       fields.forEach(gather);
       const left = [];
       const byField = new Map();
       for (const finding of problem?.findings ?? []) {
         const field = best(flat, finding.field ?? "");
-        if (!field) { left.push(finding); continue; }
+        if (!field) {
+          left.push(finding);
+          continue;
+        }
         const text = [finding.message, finding.remedy].filter(Boolean).join(" ");
         byField.set(field, [...(byField.get(field) ?? []), text]);
       }
       for (const field of flat) field.show(byField.get(field) ?? []);
-      put(summary, problem && notice("error",
-        h("b", byField.size ? `${plural(byField.size, "field")} ${byField.size === 1 ? "needs" : "need"} another value. ` : problem.title || "Not saved. "),
-        left.length ? list(left) : byField.size ? null : problem.message));
+      put(
+        summary,
+        problem && notice(
+          "error",
+          h(
+            "b",
+            byField.size
+              ? `${plural(byField.size, "field")} ${byField.size === 1 ? "needs" : "need"} another value. `
+              : problem.title || "Not saved. ",
+          ),
+          left.length ? list(left) : byField.size ? null : problem.message,
+        ),
+      );
       const firstField = flat.find((field) => byField.has(field));
-      if (firstField) { firstField.element.scrollIntoView({ block: "center" }); firstField.focus(); }
-      else if (problem) summary.scrollIntoView({ block: "center" });
+      if (firstField) {
+        firstField.element.scrollIntoView({ block: "center" });
+        firstField.focus();
+      } else if (problem) summary.scrollIntoView({ block: "center" });
     },
   };
 }
@@ -81,7 +140,9 @@ function best(fields, path) {
   let found = null;
   for (const field of fields) {
     const own = field.path.replace(/\[(\d+)\]/g, ".$1");
-    if ((wanted === own || wanted.startsWith(`${own}.`)) && (!found || own.length > found.path.length)) found = field;
+    if ((wanted === own || wanted.startsWith(`${own}.`)) && (!found || own.length > found.path.length)) {
+      found = field;
+    }
   }
   return found;
 }

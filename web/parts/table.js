@@ -16,7 +16,21 @@ const SPARE = 8;
  * `href(row)`: where Enter and a click lead. `empty`: what is shown when there are no rows at all.
  */
 export class Table {
-  constructor({ name, columns, href, open, empty, searchable = true, filters = [], height = "fill", label, order: usual = null, export: exports = true }) {
+  constructor(
+    {
+      name,
+      columns,
+      href,
+      open,
+      empty,
+      searchable = true,
+      filters = [],
+      height = "fill",
+      label,
+      order: usual = null,
+      export: exports = true,
+    },
+  ) {
     Object.assign(this, { name, columns, href, open, empty, filters, label: label ?? name });
     this.rows = [];
     this.shown = [];
@@ -27,7 +41,9 @@ export class Table {
     const now = query();
     this.search = searchable ? (now.get("q") ?? "") : "";
     const order = now.get("sort") ?? "";
-    this.sort = order ? { key: order.replace(/^-/, ""), down: order.startsWith("-") } : usual && { key: usual, down: false };
+    this.sort = order
+      ? { key: order.replace(/^-/, ""), down: order.startsWith("-") }
+      : usual && { key: usual, down: false };
     this.build(searchable, height, exports);
   }
 
@@ -35,26 +51,57 @@ export class Table {
     this.counter = h("span", { class: "note", role: "status", "aria-live": "polite" });
     this.header = h("div", { class: "grid-head", role: "rowgroup" });
     this.body = h("div", { class: "grid-body", role: "rowgroup" });
-    this.grid = h("div", { class: "grid", role: "grid", tabindex: "0", "aria-label": this.label, data: { height } }, this.header, this.body);
+    this.grid = h(
+      "div",
+      { class: "grid", role: "grid", tabindex: "0", "aria-label": this.label, data: { height } },
+      this.header,
+      this.body,
+    );
     this.message = h("div");
     this.grid.addEventListener("scroll", () => this.draw(), { passive: true });
     this.grid.addEventListener("keydown", (event) => this.key(event));
-    this.grid.addEventListener("focus", () => { if (this.active < 0 && this.shown.length) this.choose(0, false); });
+    this.grid.addEventListener("focus", () => {
+      if (this.active < 0 && this.shown.length) this.choose(0, false);
+    });
     new ResizeObserver(() => this.draw()).observe(this.grid);
     const template = this.columns.map((column) => column.width ?? "minmax(8rem, 1fr)");
     this.grid.style.setProperty("--columns", template.join(" "));
-    this.grid.style.setProperty("--columns-2", this.columns.filter((c) => (c.rank ?? 1) < 3).map((c) => c.width ?? "minmax(8rem, 1fr)").join(" "));
-    this.grid.style.setProperty("--columns-1", this.columns.filter((c) => (c.rank ?? 1) < 2).map((c) => c.width ?? "minmax(0, 1fr)").join(" "));
+    this.grid.style.setProperty(
+      "--columns-2",
+      this.columns.filter((c) => (c.rank ?? 1) < 3).map((c) => c.width ?? "minmax(8rem, 1fr)").join(" "),
+    );
+    this.grid.style.setProperty(
+      "--columns-1",
+      this.columns.filter((c) => (c.rank ?? 1) < 2).map((c) => c.width ?? "minmax(0, 1fr)").join(" "),
+    );
     this.head();
     const bar = h("div", { class: "table-bar" });
     if (searchable) {
       this.field = h("input", {
-        type: "search", class: "input", placeholder: "Search", "aria-label": `Search ${this.label}`, value: this.search,
-        "aria-keyshortcuts": "/", data: { search: true }, autocomplete: "off", spellcheck: "false",
-        oninput: settle(() => { this.search = this.field.value.trim(); amend({ q: this.search }); this.refresh(); }, 80),
+        type: "search",
+        class: "input",
+        placeholder: "Search",
+        "aria-label": `Search ${this.label}`,
+        value: this.search,
+        "aria-keyshortcuts": "/",
+        data: { search: true },
+        autocomplete: "off",
+        spellcheck: "false",
+        oninput: settle(() => {
+          this.search = this.field.value.trim();
+          amend({ q: this.search });
+          this.refresh();
+        }, 80),
         onkeydown: (event) => {
-          if (event.key === "Escape" && this.field.value) { this.field.value = ""; this.field.dispatchEvent(new Event("input")); event.stopPropagation(); }
-          if (event.key === "ArrowDown" || event.key === "Enter") { event.preventDefault(); this.grid.focus(); }
+          if (event.key === "Escape" && this.field.value) {
+            this.field.value = "";
+            this.field.dispatchEvent(new Event("input"));
+            event.stopPropagation();
+          }
+          if (event.key === "ArrowDown" || event.key === "Enter") {
+            event.preventDefault();
+            this.grid.focus();
+          }
         },
       });
       bar.append(h("div", { class: "search" }, icon("search", 16), this.field, h("kbd", "/")));
@@ -62,8 +109,21 @@ export class Table {
     bar.append(...this.filters, h("span", { class: "spring" }), this.counter);
     if (exports) {
       bar.append(menu("Export", [
-        { text: "As CSV", icon: "download", action: () => download(`${this.name}.csv`, "text/csv", this.csv()) },
-        { text: "As JSON", icon: "download", action: () => download(`${this.name}.json`, "application/json", json(this.shown.map((row) => row.exported ?? row))) },
+        {
+          text: "As CSV",
+          icon: "download",
+          action: () => download(`${this.name}.csv`, "text/csv", this.csv()),
+        },
+        {
+          text: "As JSON",
+          icon: "download",
+          action: () =>
+            download(
+              `${this.name}.json`,
+              "application/json",
+              json(this.shown.map((row) => row.exported ?? row)),
+            ),
+        },
       ]));
     }
     this.element = h("div", { class: "table" }, bar, this.message, this.grid);
@@ -77,13 +137,22 @@ export class Table {
   }
 
   csv() {
-    return csv([this.columns.map((c) => c.title), ...this.shown.map((row) => this.columns.map((c) => c.value(row)))]);
+    return csv([
+      this.columns.map((c) => c.title),
+      ...this.shown.map((row) => this.columns.map((c) => c.value(row))),
+    ]);
   }
 
   refresh() {
     const words = this.search.toLowerCase().split(/\s+/).filter(Boolean);
-    const text = (row) => (row._text ??= this.columns.map((c) => searchText(c.value(row))).concat(searchText(row.also)).join(" ").toLowerCase());
-    let rows = words.length ? this.rows.filter((row) => words.every((word) => text(row).includes(word))) : this.rows.slice();
+    const text = (
+      row,
+    ) => (row._text ??= this.columns.map((c) => searchText(c.value(row))).concat(searchText(row.also)).join(
+      " ",
+    ).toLowerCase());
+    const rows = words.length
+      ? this.rows.filter((row) => words.every((word) => text(row).includes(word)))
+      : this.rows.slice();
     const column = this.sort && this.columns.find((c) => c.key === this.sort.key);
     if (column) {
       const sign = this.sort.down ? -1 : 1;
@@ -92,7 +161,9 @@ export class Table {
     const kept = this.shown[this.active];
     this.shown = rows;
     this.active = kept ? rows.findIndex((row) => row === kept || (row.id && row.id === kept.id)) : -1;
-    this.counter.textContent = rows.length === this.rows.length ? count(rows.length) : `${count(rows.length)} of ${count(this.rows.length)}`;
+    this.counter.textContent = rows.length === this.rows.length
+      ? count(rows.length)
+      : `${count(rows.length)} of ${count(this.rows.length)}`;
     if (!this.complete) this.counter.textContent += " …";
     this.grid.setAttribute("aria-rowcount", String(rows.length + 1));
     this.body.style.setProperty("height", `${rows.length * ROW}px`);
@@ -105,17 +176,51 @@ export class Table {
   }
 
   none() {
-    return h("div", { class: "empty is-small" }, h("p", `Nothing matches “${this.search}”.`),
-      h("button", { class: "button", type: "button", onclick: () => { this.field.value = ""; this.field.dispatchEvent(new Event("input")); this.field.focus(); } }, "Clear the search"));
+    return h(
+      "div",
+      { class: "empty is-small" },
+      h("p", `Nothing matches “${this.search}”.`),
+      h("button", {
+        class: "button",
+        type: "button",
+        onclick: () => {
+          this.field.value = "";
+          this.field.dispatchEvent(new Event("input"));
+          this.field.focus();
+        },
+      }, "Clear the search"),
+    );
   }
 
   head() {
-    put(this.header, h("div", { class: "grid-row is-head", role: "row", "aria-rowindex": "1" }, this.columns.map((column) => {
-      const sorted = this.sort?.key === column.key;
-      return h("div", { role: "columnheader", class: `cell rank-${column.rank ?? 1}`, "aria-sort": sorted ? (this.sort.down ? "descending" : "ascending") : null },
-        column.title === "" ? h("span", { class: "away" }, "Actions") : h("button", { type: "button", class: "sorter", onclick: () => this.order(column.key) },
-          column.title, sorted && icon(this.sort.down ? "down" : "up", 12)));
-    })));
+    put(
+      this.header,
+      h(
+        "div",
+        { class: "grid-row is-head", role: "row", "aria-rowindex": "1" },
+        this.columns.map((column) => {
+          const sorted = this.sort?.key === column.key;
+          return h(
+            "div",
+            {
+              role: "columnheader",
+              class: `cell rank-${column.rank ?? 1}`,
+              "aria-sort": sorted ? (this.sort.down ? "descending" : "ascending") : null,
+            },
+            column.title === "" ? h("span", { class: "away" }, "Actions") : h(
+              "button",
+              {
+                type: "button",
+                class: "sorter",
+                onclick: () => this.order(column.key),
+              },
+              column.title,
+              sorted && icon(this.sort.down ? "down" : "up", 12),
+            ),
+          );
+        }),
+      ),
+    );
   }
 
   order(key) {
@@ -129,9 +234,15 @@ export class Table {
 
   draw() {
     const top = Math.max(0, Math.floor(this.grid.scrollTop / ROW) - SPARE);
-    const bottom = Math.min(this.shown.length, Math.ceil((this.grid.scrollTop + this.grid.clientHeight) / ROW) + SPARE);
+    const bottom = Math.min(
+      this.shown.length,
+      Math.ceil((this.grid.scrollTop + this.grid.clientHeight) / ROW) + SPARE,
+    );
     for (const [index, row] of this.drawn) {
-      if (index < top || index >= bottom) { row.remove(); this.drawn.delete(index); }
+      if (index < top || index >= bottom) {
+        row.remove();
+        this.drawn.delete(index);
+      }
     }
     for (let index = top; index < bottom; index++) {
       if (!this.drawn.has(index)) {
@@ -149,12 +260,23 @@ export class Table {
   row(index) {
     const data = this.shown[index];
     const href = this.href?.(data);
-    const row = h("div", { class: ["grid-row", (href || this.open) && "is-link", data.tone && `tone-${data.tone}`], role: "row", id: `${this.id}-${index}`, "aria-rowindex": String(index + 2) },
+    const row = h(
+      "div",
+      {
+        class: ["grid-row", (href || this.open) && "is-link", data.tone && `tone-${data.tone}`],
+        role: "row",
+        id: `${this.id}-${index}`,
+        "aria-rowindex": String(index + 2),
+      },
       this.columns.map((column, place) => {
         const content = column.cell ? column.cell(data) : searchText(column.value(data));
-        return h("div", { role: "gridcell", class: `cell rank-${column.rank ?? 1}` },
-          place === 0 && href ? h("a", { href, tabindex: "-1", class: "row-link" }, content) : content);
-      }));
+        return h(
+          "div",
+          { role: "gridcell", class: `cell rank-${column.rank ?? 1}` },
+          place === 0 && href ? h("a", { href, tabindex: "-1", class: "row-link" }, content) : content,
+        );
+      }),
+    );
     row.style.setProperty("transform", `translateY(${index * ROW}px)`);
     row.addEventListener("click", (event) => {
       if (event.target.closest("a, button, input, label")) return;
@@ -169,7 +291,11 @@ export class Table {
     const data = this.shown[this.active];
     if (!data) return;
     if (this.open) this.open(data);
-    else if (this.href) go(this.href(data).replace(/^\/ui/, "").split("?")[0], { query: Object.fromEntries(new URLSearchParams(this.href(data).split("?")[1] ?? "")) });
+    else if (this.href) {
+      go(this.href(data).replace(/^\/ui/, "").split("?")[0], {
+        query: Object.fromEntries(new URLSearchParams(this.href(data).split("?")[1] ?? "")),
+      });
+    }
   }
 
   choose(index, scroll = true) {
@@ -185,8 +311,9 @@ export class Table {
 
   mark() {
     for (const [index, row] of this.drawn) row.setAttribute("aria-selected", String(index === this.active));
-    if (this.drawn.has(this.active)) this.grid.setAttribute("aria-activedescendant", `${this.id}-${this.active}`);
-    else this.grid.removeAttribute("aria-activedescendant");
+    if (this.drawn.has(this.active)) {
+      this.grid.setAttribute("aria-activedescendant", `${this.id}-${this.active}`);
+    } else this.grid.removeAttribute("aria-activedescendant");
   }
 
   key(event) {
@@ -205,7 +332,9 @@ export class Table {
 function searchText(value) {
   if (value === null || value === undefined) return "";
   if (Array.isArray(value)) return value.map(searchText).join(", ");
-  if (typeof value === "object") return Object.entries(value).map(([key, one]) => `${key}=${searchText(one)}`).join(", ");
+  if (typeof value === "object") {
+    return Object.entries(value).map(([key, one]) => `${key}=${searchText(one)}`).join(", ");
+  }
   return String(value);
 }
 

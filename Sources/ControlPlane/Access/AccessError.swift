@@ -34,7 +34,7 @@ public enum AccessError: Error, Sendable, Equatable {
         case .throttled(let seconds):
             "too many unknown tokens from this address; try again in \(seconds) seconds"
         case .misdirected(let host):
-            "the Host \"\(host)\" is not served here; use localhost or 127.0.0.1, or start with --api-host \(host)"
+            "the Host \"\(host)\" is not served here; use localhost or 127.0.0.1, or start with --allow-host \(host)"
         case .crossOrigin(let origin): "requests from pages of \(origin) are not accepted"
         case .unavailable(let reason): "the store does not answer: \(reason)"
         }

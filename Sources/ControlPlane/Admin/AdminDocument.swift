@@ -9,7 +9,7 @@ struct AdminDocument: Sendable {
 
     init(_ table: AdminRouteTable) {
         let paths = table.routes.map { route in
-            ConfigValue.Entry(route.path, .record(Self.path(route)))
+            ConfigValue.Entry(route.path, .record(Self.path(route, table)))
         }
         value = .record([
             .init("openapi", .string("3.1.0")),
@@ -51,13 +51,13 @@ struct AdminDocument: Sendable {
 
     // MARK: Paths
 
-    private static func path(_ route: AdminRoute) -> [ConfigValue.Entry] {
+    private static func path(_ route: AdminRoute, _ table: AdminRouteTable) -> [ConfigValue.Entry] {
         var entries: [ConfigValue.Entry] = []
         if !route.parameters.isEmpty {
             entries.append(.init("parameters", .array(route.parameters.map { pathParameter($0) })))
         }
         return entries
-            + route.operations.map { .init($0.method.rawValue.lowercased(), operation($0, on: route)) }
+            + route.operations.map { .init($0.method.rawValue.lowercased(), operation($0, on: route, table)) }
     }
 
     private static func pathParameter(_ name: String) -> ConfigValue {
@@ -67,7 +67,9 @@ struct AdminDocument: Sendable {
         ])
     }
 
-    private static func operation(_ operation: AdminOperation, on route: AdminRoute) -> ConfigValue {
+    private static func operation(
+        _ operation: AdminOperation, on route: AdminRoute, _ table: AdminRouteTable
+    ) -> ConfigValue {
         let action = operation.action
         var entries: [ConfigValue.Entry] = [
             .init("operationId", .string(operationID(operation, route))),
@@ -78,7 +80,7 @@ struct AdminDocument: Sendable {
         let query = action.queryParameters
         if !query.isEmpty { entries.append(.init("parameters", .array(query))) }
         if let body = action.requestBody { entries.append(.init("requestBody", body)) }
-        entries.append(.init("responses", .record(responses(action))))
+        entries.append(.init("responses", .record(responses(action, table))))
         return .record(entries)
     }
 
@@ -95,10 +97,11 @@ struct AdminDocument: Sendable {
         return String(text.map { $0 == "-" || $0 == "." ? "_" : $0 })
     }
 
-    private static func responses(_ action: AdminAction) -> [ConfigValue.Entry] {
+    private static func responses(_ action: AdminAction, _ table: AdminRouteTable) -> [ConfigValue.Entry] {
         let error = AdminDocumentSchemas.reference("Error")
+        let links = links(from: action, table)
         var entries = action.successes.map { success in
-            ConfigValue.Entry(String(success.status), response(success.text, success.schema))
+            ConfigValue.Entry(String(success.status), response(success.text, success.schema, links: links))
         }
         for (status, text) in [
             (400, "The request is not valid"), (401, "No valid token"), (403, "Not allowed"), (404, "Not found"),
@@ -112,12 +115,30 @@ struct AdminDocument: Sendable {
         return entries
     }
 
-    private static func response(_ text: String, _ schema: ConfigValue?) -> ConfigValue {
+    /// From what was created to every operation on it.
+    private static func links(from action: AdminAction, _ table: AdminRouteTable) -> [ConfigValue.Entry] {
+        guard case .entity(.create, let kind) = action else { return [] }
+        let targets = table.routes.filter {
+            $0.parameters == [kind.parameter] && $0.parts.first == .literal(kind.collection)
+        }
+        return targets.flatMap { route in
+            route.operations.map { operation in
+                let id = operationID(operation, route)
+                let parameters = ConfigValue.record([.init(kind.parameter, .string("$response.body#/id"))])
+                return .init(id, .record([.init("operationId", .string(id)), .init("parameters", parameters)]))
+            }
+        }
+    }
+
+    private static func response(
+        _ text: String, _ schema: ConfigValue?, links: [ConfigValue.Entry] = []
+    ) -> ConfigValue {
         var entries: [ConfigValue.Entry] = [.init("description", .string(text))]
         if let schema {
             entries.append(
                 .init("content", .record([.init("application/json", .record([.init("schema", schema)]))])))
         }
+        if !links.isEmpty { entries.append(.init("links", .record(links))) }
         return .record(entries)
     }
 }
@@ -183,8 +204,8 @@ extension AdminAction {
         switch self {
         case .entity(.list, let kind):
             let own = kind == .consumers ? [Self.query("custom_id", Self.text), Self.query("username", Self.text)] : []
-            return Self.paging + [Self.query("tags", Self.text)] + own
-        case .nested(.list, _), .allTargets: return Self.paging + [Self.query("tags", Self.text)]
+            return Self.paging + [Self.query("tags", Self.tagFilter)] + own
+        case .nested(.list, _), .allTargets: return Self.paging + [Self.query("tags", Self.tagFilter)]
         case .tags, .tag, .dataPlanes: return Self.paging
         case .upstreamHealth: return Self.paging + [Self.query("balancer_health", Self.flag)]
         case .replaceConfig: return [Self.query("check_hash", Self.flag), Self.query("flatten_errors", Self.flag)]
@@ -193,6 +214,11 @@ extension AdminAction {
     }
 
     private static let text = ConfigValue.record([.init("type", .string("string"))])
+    /// All of them, or any of them: the two are not mixed.
+    private static let tagFilter = ConfigValue.record([
+        .init("type", .string("string")),
+        .init("pattern", .string("^[ -+.0-~-]+(,[ -+.0-~-]+)*$|^[ -+.0-~-]+(/[ -+.0-~-]+)*$")),
+    ])
     private static let flag = ConfigValue.record([
         .init("type", .string("string")), .init("enum", .array([.string("0"), .string("1")])),
     ])
@@ -203,7 +229,9 @@ extension AdminAction {
                 .init("type", .string("integer")), .init("minimum", .int(1)), .init("maximum", .int(Paging.sizeLimit)),
                 .init("default", .int(Paging.defaultSize)),
             ])),
-        query("offset", text),
+        query(
+            "offset",
+            .record([.init("type", .string("string")), .init("pattern", .string("^[A-Za-z0-9_-]{21}[AQgw]$"))])),
     ]
 
     private static func query(_ name: String, _ schema: ConfigValue) -> ConfigValue {
@@ -225,15 +253,20 @@ extension AdminAction {
     private static func body(_ verb: EntityVerb, _ kind: EntityKind, without field: String?) -> ConfigValue? {
         switch verb {
         case .list, .get, .delete: nil
-        case .create: content(AdminDocumentSchemas.input(kind, required: true, without: field))
+        case .create:
+            content(
+                AdminDocumentSchemas.input(kind, required: true, without: field),
+                example: AdminDocumentSchemas.example(kind, without: field))
         case .replace: content(AdminDocumentSchemas.input(kind, required: true, without: field, named: true))
         case .update: content(AdminDocumentSchemas.input(kind, required: false, without: field))
         }
     }
 
-    private static func content(_ schema: ConfigValue) -> ConfigValue {
-        .record([
-            .init("content", .record([.init("application/json", .record([.init("schema", schema)]))]))
+    private static func content(_ schema: ConfigValue, example: ConfigValue? = nil) -> ConfigValue {
+        let example = example.map { [ConfigValue.Entry("example", $0)] } ?? []
+        return .record([
+            .init(
+                "content", .record([.init("application/json", .record([.init("schema", schema)] + example))]))
         ])
     }
 

@@ -108,6 +108,30 @@ enum AdminDocumentSchemas {
         ])
     }
 
+    /// A body that creates one; nil: it needs another entity or a certificate, which no example can have.
+    static func example(_ kind: EntityKind, without field: String?) -> ConfigValue? {
+        func record(_ fields: [(String, String)]) -> ConfigValue { .record(fields.map { .init($0.0, .string($0.1)) }) }
+        let isChild = field != nil
+        switch kind {
+        case .services: return record([("name", "users"), ("url", "http://users.internal:8080")])
+        case .routes: return .record([.init("name", .string("users")), .init("paths", .array([.string("/users")]))])
+        case .upstreams: return record([("name", "users.internal")])
+        case .targets: return record([("target", "10.0.0.1:8080")])
+        case .consumers: return record([("username", "ada")])
+        case .plugins: return record([("name", "cors")])
+        case .keyAuthCredentials: return isChild ? record([("key", "a-key-of-your-own")]) : nil
+        case .basicAuthCredentials: return isChild ? record([("username", "ada"), ("password", "secret")]) : nil
+        case .hmacAuthCredentials: return isChild ? record([("username", "ada")]) : nil
+        case .jwtSecrets: return isChild ? record([("key", "issuer")]) : nil
+        case .oauth2Credentials: return isChild ? record([("name", "app")]) : nil
+        case .acls: return isChild ? record([("group", "staff")]) : nil
+        case .snis: return isChild ? record([("name", "users.example")]) : nil
+        case .vaults: return record([("name", "env"), ("prefix", "my-env")])
+        case .keySets: return record([("name", "signing")])
+        case .keys, .certificates, .caCertificates: return nil
+        }
+    }
+
     // MARK: Fields
 
     private static func type(_ name: String) -> ConfigValue { .record([.init("type", .string(name))]) }
@@ -179,8 +203,24 @@ enum AdminDocumentSchemas {
         case .form(.uuid): entries.append(.init("format", .string("uuid")))
         case .form(.method): entries.append(.init("pattern", .string("^[A-Z]+$")))
         case .form(.tag): entries.append(.init("pattern", .string("^[^,/]+$")))
-        // Lengths count bytes, JSON Schema counts characters; other forms have no pattern that says them.
-        case .lengthAtLeast, .lengthAtMost, .form: break
+        case .form(let form): if let pattern = pattern(form) { entries.append(.init("pattern", .string(pattern))) }
+        // Lengths count bytes, JSON Schema counts characters.
+        case .lengthAtLeast, .lengthAtMost: break
+        }
+    }
+
+    /// What every text of a form matches; the form may ask for more than that.
+    private static func pattern(_ form: TextForm) -> String? {
+        switch form {
+        case .name: "^[A-Za-z0-9._~\\u0080-\\uffff-]+$"
+        case .host, .serverName, .wildcardServerName, .upstreamName: "^[^ /?#@]+$"
+        case .path: "^/"
+        case .routePath: "^~?/"
+        case .vaultPrefix: "^[a-z][a-z0-9-]*[a-z0-9]$"
+        case .pair, .headerPair, .templatePair, .templateHeaderPair, .renamePair: ":"
+        case .uuid, .routeHost, .method, .headerName, .headerMatch, .url, .ip, .ipOrPrefix, .tag, .origin, .regex,
+            .template, .plainName, .cookieName, .target, .jwk:
+            nil
         }
     }
 

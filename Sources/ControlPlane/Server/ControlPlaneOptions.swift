@@ -31,6 +31,12 @@ public struct ControlPlaneOptions: Sendable {
     public var certificateLifetime = 86_400
     /// Everybody is an admin.
     public var insecureNoAuth = false
+    /// Names besides localhost that listeners on loopback answer to.
+    public var hostNames: [String] = []
+    /// Logins of people by an OpenID provider; nil: tokens only.
+    public var login: OIDCSettings?
+    /// Of this program.
+    public var version = ""
     /// What `{vault://env/…}` references read.
     public var environment: [String: String] = [:]
 

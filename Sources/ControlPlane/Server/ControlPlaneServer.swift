@@ -22,6 +22,8 @@ public final class ControlPlaneServer: Sendable {
     private let authenticator: Authenticator
     private let audit: AuditLog
     private let hub: GatewayHub
+    private let provider: OIDCProvider?
+    private let startedAt = Clock.now()
     private let streams: StreamServer
     private let logger = Logger(label: "seaway.server")
 
@@ -41,10 +43,12 @@ public final class ControlPlaneServer: Sendable {
         audit = AuditLog(store: store)
         var access = AccessSettings()
         access.isOpen = options.insecureNoAuth
+        access.hasSecureCookies = options.login?.publicURL.hasPrefix("https:") ?? false
         authenticator = Authenticator(
             store: store, audit: audit, settings: access,
             role: { [workspace] in workspace.catalog.resource(type: "roles", named: $0)?.spec }, clock: { Clock.now() })
         try await authenticator.reload()
+        provider = options.login.map { OIDCProvider($0) }
         var stream = StreamOptions()
         stream.certificateLifetime = options.certificateLifetime
         stream.expressions = options.expressions
@@ -86,6 +90,7 @@ public final class ControlPlaneServer: Sendable {
             try await group.next()
         }
         await streams.stop()
+        await provider?.shutdown()
         await store.close()
     }
 
@@ -136,19 +141,39 @@ public final class ControlPlaneServer: Sendable {
         setup.expressions = options.expressions
         let hub = hub
         let api = AdminAPI(
-            workspace: workspace, store: store, authenticator: authenticator, hosts: Self.hosts(options.admin),
+            workspace: workspace, store: store, authenticator: authenticator,
+            hosts: Self.hosts(options.admin, options.hostNames),
             gateways: { hub.gateways().map(\.record) }, options: setup)
         return api.router()
     }
 
     /// A listener on loopback answers to this machine's names only: a web page elsewhere cannot reach it by a name
     /// of its own that leads here.
-    private static func hosts(_ place: ControlPlaneOptions.Endpoint?) -> HostPolicy {
-        guard let address = place?.address else { return .loopback([]) }
-        return address.hasPrefix("127.") || address == "::1" ? .loopback([]) : .any
+    private static func hosts(_ place: ControlPlaneOptions.Endpoint?, _ names: [String]) -> HostPolicy {
+        guard let address = place?.address else { return .loopback(names) }
+        return address.hasPrefix("127.") || address == "::1" ? .loopback(names) : .any
     }
 
-    private var apiRouter: Router<APIContext> { Router(context: APIContext.self) }
+    private var apiRouter: Router<APIContext> {
+        var environment = ResourceAPI.Environment()
+        environment.hosts = Self.hosts(options.api, options.hostNames)
+        environment.expressions = options.expressions
+        environment.storeKind = options.store.hasPrefix("sqlite:") ? "sqlite" : "postgresql"
+        environment.controlPlane = options.name
+        environment.version = options.version
+        environment.startedAt = startedAt
+        environment.provider = provider
+        let fingerprint = authority.fingerprint
+        environment.joinToken = { secret in
+            TokenSecret(secret).map { JoinToken(secret: $0, fingerprint: fingerprint).text }
+        }
+        let router = ResourceAPI(
+            workspace: workspace, store: store, authenticator: authenticator,
+            gateways: HubDirectory(hub: hub, audit: audit, clock: { Clock.now() }), environment: environment
+        ).router()
+        UI.mount(on: router)
+        return router
+    }
 
     private static func makePrivateDirectory(_ path: String) throws {
         try FileManager.default.createDirectory(

@@ -17,10 +17,12 @@ public struct UI: Sendable {
     public static func mount<Context: RequestContext>(on router: some RouterMethods<Context>) {
         let ui = UI(web: WebFiles())
         router.get("/") { _, _ in Response.redirect(to: "/ui/", type: .found) }
-        router.get("/ui") { _, _ in Response.redirect(to: "/ui/", type: .found) }
         for method in [HTTPRequest.Method.get, .head] {
             router.on("/ui/**", method: method) { request, _ in ui.answer(request) }
-            router.on("/ui/", method: method) { request, _ in ui.answer(request) }
+            // To a router, a slash at the end makes no difference; to addresses inside a page it does.
+            router.on("/ui", method: method) { request, _ in
+                request.uri.path == "/ui" ? Response.redirect(to: "/ui/", type: .found) : ui.answer(request)
+            }
         }
     }
 

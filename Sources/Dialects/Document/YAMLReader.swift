@@ -3,9 +3,20 @@
 import Bytes
 import CYAML
 
-/// Reads one YAML document.
+/// Reads YAML documents.
 enum YAMLReader {
+    /// Reads a file of one document; an empty file is a document without a root.
     static func read(_ text: Bytes, limits: DocumentLimits) throws(DocumentProblem) -> (Document, [DocumentProblem]) {
+        let documents = try documents(text, limits: limits, several: false)
+        return documents.first ?? (DocumentBuilder(limits: limits, byteCount: 0).finish(), [])
+    }
+
+    /// Reads a file of any number of documents, each with what is wrong without stopping the reading.
+    ///
+    /// - Parameter several: false: a second document is a mistake.
+    static func documents(
+        _ text: Bytes, limits: DocumentLimits, several: Bool = true
+    ) throws(DocumentProblem) -> [(Document, [DocumentProblem])] {
         var parser = unsafe yaml_parser_t()
         guard unsafe yaml_parser_initialize(&parser) == 1 else {
             throw DocumentProblem(
@@ -15,26 +26,25 @@ enum YAMLReader {
         defer { unsafe yaml_parser_delete(&parser) }
         unsafe yaml_parser_set_input_string(
             &parser, UnsafePointer<UInt8>(bitPattern: text.address), text.count)
-        var builder = DocumentBuilder(limits: limits, byteCount: text.count)
-        var documents = 0
+        var builder = DocumentBuilder(limits: limits, byteCount: several ? 0 : text.count)
+        var documents: [(Document, [DocumentProblem])] = []
         while true {
             var event = unsafe yaml_event_t()
             guard unsafe yaml_parser_parse(&parser, &event) == 1 else { throw unsafe syntaxProblem(&parser) }
             defer { unsafe yaml_event_delete(&event) }
-            if unsafe event.type == YAML_STREAM_END_EVENT { break }
-            if unsafe event.type == YAML_DOCUMENT_START_EVENT {
-                documents += 1
-                if documents > 1 {
-                    throw DocumentProblem(
-                        code: "K005", position: unsafe place(event), message: "a second document (---) in one file",
-                        remedy: "keep one document; Kong reads the first and ignores the rest")
-                }
-                continue
+            switch unsafe event.type {
+            case YAML_STREAM_END_EVENT: return documents
+            case YAML_DOCUMENT_START_EVENT where !documents.isEmpty && !several:
+                throw DocumentProblem(
+                    code: "K005", position: unsafe place(event), message: "a second document (---) in one file",
+                    remedy: "keep one document; Kong reads the first and ignores the rest")
+            case YAML_DOCUMENT_END_EVENT:
+                let problems = builder.problems
+                documents.append((builder.finish(), problems))
+                builder = DocumentBuilder(limits: limits, byteCount: 0)
+            default: try unsafe take(&event, into: &builder)
             }
-            try unsafe take(&event, into: &builder)
         }
-        let problems = builder.problems
-        return (builder.finish(), problems)
     }
 
     private static func take(

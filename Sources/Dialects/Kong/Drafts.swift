@@ -88,6 +88,9 @@ extension KongLoader {
         case .plugins:
             spec["protocols"] = .array(model.plugins[index].protocols.map { .string($0.rawValue) })
             spec["config"] = model.plugins[index].config
+        case .caCertificates:
+            let own = PEM.contents(model.caCertificates[index].certificate)
+            spec["cert_digest"] = own.map { .string(SHA256Digest.hex($0)) } ?? .null
         case .snis: spec["name"] = .string(model.serverNames[index].name)
         case .vaults where spec["config"].entries == nil: spec["config"] = .record([])
         default: break

@@ -117,7 +117,7 @@ extension SQLSession {
     }
 
     fileprivate func append(audit records: [AuditRecord], after head: AuditHead) throws(StoreError) -> AuditHead {
-        // No database keeps NUL in texts the same way, and these texts come from anywhere.
+        // The hash is over what will be read back.
         let records = records.map(\.storable)
         let columns = [
             "number", "time", "actor", "address", "action", "target", "outcome", "detail", "revision", "hash",
@@ -142,8 +142,7 @@ extension AuditRecord {
     fileprivate var storable: AuditRecord {
         var record = self
         for field in [\AuditRecord.actor, \.address, \.action, \.target, \.outcome, \.detail] {
-            guard record[keyPath: field].utf8.contains(0) else { continue }
-            record[keyPath: field] = String(record[keyPath: field].map { $0 == "\0" ? "\u{FFFD}" : $0 })
+            record[keyPath: field] = record[keyPath: field].withoutNUL
         }
         return record
     }

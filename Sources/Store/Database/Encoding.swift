@@ -11,11 +11,12 @@ extension Identifier {
 
     init?(bytes: some Collection<UInt8>) {
         guard bytes.count == 16 else { return nil }
-        self.init(high: Self.word(bytes.prefix(8)), low: Self.word(bytes.suffix(8)))
-    }
-
-    private static func word(_ bytes: some Sequence<UInt8>) -> UInt64 {
-        bytes.reduce(0) { $0 << 8 | UInt64($1) }
+        var (high, low) = (0 as UInt64, 0 as UInt64)
+        for byte in bytes {
+            high = high << 8 | low >> 56
+            low = low << 8 | UInt64(byte)
+        }
+        self.init(high: high, low: low)
     }
 
     /// Version 4.

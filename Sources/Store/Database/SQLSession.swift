@@ -15,9 +15,22 @@ enum SQLValue: Sendable {
         .integer(Int64(clamping: value))
     }
 
+    /// Without NUL in texts, which PostgreSQL has no place for; names are checked long before this.
+    var storable: SQLValue {
+        guard case .text(let text) = self, text.utf8.contains(0) else { return self }
+        return .text(text.withoutNUL)
+    }
+
     /// Nil is null.
     static func text(optional value: String?) -> SQLValue {
         value.map { .text($0) } ?? .null
+    }
+}
+
+extension String {
+    /// With U+FFFD in the place of each NUL.
+    var withoutNUL: String {
+        utf8.contains(0) ? String(String.UnicodeScalarView(unicodeScalars.map { $0 == "\0" ? "\u{FFFD}" : $0 })) : self
     }
 }
 

@@ -68,7 +68,7 @@ final class SQLiteSession: SQLSession {
 
 extension SQLValue {
     fileprivate var databaseValue: DatabaseValue {
-        switch self {
+        switch storable {
         case .null: .null
         case .integer(let value): value.databaseValue
         case .text(let value): value.databaseValue

@@ -19,7 +19,7 @@ public final class SQLiteStore: DatabaseStore {
 
     /// A store in a file of its own under the system's directory for such, removed by `close()`. For tests.
     public static func temporary() throws(StoreError) -> SQLiteStore {
-        let directory = FileManager.default.temporaryDirectory.appendingPathComponent("seaway-store-\(UUID())")
+        let directory = FileManager.default.temporaryDirectory.appendingPathComponent("seaway-temporary-\(UUID())")
         return try SQLiteStore(path: directory.appendingPathComponent("store.db").path, scratch: directory)
     }
 

@@ -57,6 +57,15 @@ struct ControlPlaneArguments: ParsableArguments {
         help: "Let everybody in without a token. Only with loopback addresses for --admin and --api.")
     var insecureNoAuth = false
 
+    @Option(
+        name: .customLong("allow-host"),
+        help: ArgumentHelp(
+            "A name besides localhost by which browsers reach listeners on loopback, through a proxy. May be repeated.",
+            valueName: "name"))
+    var allowHost: [String] = []
+
+    @OptionGroup(title: "Login of people") var login: LoginArguments
+
     func resolved() throws -> ControlPlaneOptions {
         var options = ControlPlaneOptions(store: store ?? "sqlite:\(data)/seaway.db", dataDirectory: data)
         options.admin = admin == .off ? nil : endpoint(admin)
@@ -82,6 +91,12 @@ struct ControlPlaneArguments: ParsableArguments {
                 "--insecure-no-auth lets everybody in who can connect: it needs loopback addresses for --admin and --api."
             )
         }
+        options.hostNames = allowHost
+        if let settings = try login.resolved() {
+            options.login = settings
+            if let host = login.publicHost { options.hostNames.append(host) }
+        }
+        options.version = seawayVersion
         options.environment = Environment.all
         return options
     }
