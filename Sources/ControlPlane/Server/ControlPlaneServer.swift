@@ -23,6 +23,8 @@ public final class ControlPlaneServer: Sendable {
     private let authenticator: Authenticator
     private let audit: AuditLog
     private let hub: GatewayHub
+    private let rollouts: RolloutDriver
+    private let export: SnapshotExport
     private let provider: OIDCProvider?
     private let startedAt = Clock.now()
     private let streams: StreamServer
@@ -62,6 +64,9 @@ public final class ControlPlaneServer: Sendable {
         }
         hub = GatewayHub(source: workspace, store: store, options: stream)
         try await hub.start()
+        rollouts = RolloutDriver(
+            store: store, hub: hub, keeper: workspace, holder: "\(options.name)-\(Identifier.random())")
+        export = SnapshotExport(hub: hub, authority: authority, directory: options.exportDirectory)
         streams = try StreamServer(
             address: options.stream.address, port: options.stream.port, authority: authority, store: store, hub: hub)
     }
@@ -82,6 +87,8 @@ public final class ControlPlaneServer: Sendable {
             group.addTask { await self.authenticator.run() }
             group.addTask { await self.hub.run() }
             if let tracer { group.addTask { await tracer.run() } }
+            group.addTask { await self.rollouts.run() }
+            group.addTask { await self.export.run() }
             group.addTask { try await self.streams.run() }
             if let place = options.admin {
                 group.addTask { try await self.serve(self.adminRouter, on: place) { ports.set(.admin, $0) } }
@@ -183,7 +190,7 @@ public final class ControlPlaneServer: Sendable {
         }
         let router = ResourceAPI(
             workspace: workspace, store: store, authenticator: authenticator,
-            gateways: HubDirectory(hub: hub, audit: audit, clock: { Clock.now() }), environment: environment
+            gateways: HubDirectory(hub: hub, driver: rollouts, audit: audit, clock: { Clock.now() }), environment: environment
         ).router()
         UI.mount(on: router)
         return router

@@ -128,6 +128,9 @@ public final class GatewayHub: Sendable {
         return status
     }
 
+    /// What gateways with these labels are to have now; nil: nothing was published yet.
+    func target(_ labels: [String: String]) -> EditionKey? { state.withLock { $0.fleet.target(labels) } }
+
     // MARK: Running
 
     /// Reads the store's gateways. Call once, before `run` and before the first stream.

@@ -56,7 +56,9 @@ final class RolloutBoard: Sendable {
         var rollouts: [Rollout] = []
         if let running = try await read() { rollouts.append(running) }
         for name in try await store.names(Self.endedPrefix).reversed() {
-            if let bytes = try await store.value(name), let rollout = Rollout(stored: bytes) { rollouts.append(rollout) }
+            if let bytes = try await store.value(name), let rollout = Rollout(stored: bytes) {
+                rollouts.append(rollout)
+            }
         }
         return rollouts
     }

@@ -41,6 +41,8 @@ public final class RolloutDriver: Sendable {
     private let holder: String
     private let judge = Mutex<RolloutJudge?>(nil)
     private let leading = Mutex(false)
+    private let watchers = Mutex<[UInt64: AsyncStream<Identifier>.Continuation]>([:])
+    private let watcherCount = Atomic<UInt64>(0)
     private let logger = Logger(label: "seaway.rollout")
 
     /// - Parameter holder: tells this control plane from the others; unique to the process.
@@ -59,6 +61,21 @@ public final class RolloutDriver: Sendable {
 
     /// This control plane has the lease.
     public var isLeading: Bool { leading.withLock { $0 } }
+
+    /// Ids of rollouts that began, moved on or ended, from now on; at most 64 wait.
+    public func changes() -> AsyncStream<Identifier> {
+        let (stream, continuation) = AsyncStream.makeStream(of: Identifier.self, bufferingPolicy: .bufferingNewest(64))
+        let number = watcherCount.add(1, ordering: .relaxed).newValue
+        watchers.withLock { $0[number] = continuation }
+        continuation.onTermination = { [weak self] _ in self?.watchers.withLock { $0[number] = nil } }
+        return stream
+    }
+
+    private func changed(_ rollout: Rollout) async {
+        await hub.holdChanged()
+        guard let id = Identifier(rollout.id) else { return }
+        for watcher in watchers.withLock({ Array($0.values) }) { watcher.yield(id) }
+    }
 
     // MARK: What people do
 
@@ -93,7 +110,7 @@ public final class RolloutDriver: Sendable {
         let rollout = try await running(id)
         guard let revision else {
             _ = try await stored { () throws(StoreError) in try await self.board.end(rollout, as: nil) }
-            return await hub.holdChanged()
+            return await changed(rollout)
         }
         var started = rollout
         started.revision = revision
@@ -103,7 +120,7 @@ public final class RolloutDriver: Sendable {
         started.startedAt = clock()
         let next = started
         _ = try await stored { () throws(StoreError) in try await self.board.replace(rollout, with: next) }
-        await hub.holdChanged()
+        await changed(rollout)
     }
 
     /// Sends the rollout's revision to all gateways now.
@@ -132,7 +149,7 @@ public final class RolloutDriver: Sendable {
         do throws(StoreError) {
             let before = board.known
             let rollout = try await board.read()
-            if rollout != before { await hub.holdChanged() }
+            if rollout != before, let seen = rollout ?? before { await changed(seen) }
             let isLeading = try await store.lease(
                 Self.lease, holder: holder, milliseconds: Self.leaseMilliseconds)
             leading.withLock { $0 = isLeading }
@@ -154,7 +171,8 @@ public final class RolloutDriver: Sendable {
         if keeper.newest > rollout.revision { current.revision = keeper.newest }
         let gateways = hub.gateways()
         let verdict = judge.withLock { judge -> RolloutJudge.Verdict in
-            var next = judge.flatMap { $0.id == current.id && $0.revision == current.revision ? $0 : nil }
+            var next =
+                judge.flatMap { $0.id == current.id && $0.revision == current.revision ? $0 : nil }
                 ?? RolloutJudge(current, rules: rules)
             defer { judge = next }
             return next.judge(gateways, now: clock())
@@ -179,14 +197,14 @@ public final class RolloutDriver: Sendable {
         guard clock() - rollout.startedAt > Self.preparingMax else { return }
         guard keeper.newest > rollout.base else {
             _ = try await board.end(rollout, as: nil)
-            return await hub.holdChanged()
+            return await changed(rollout)
         }
         var started = rollout
         started.revision = keeper.newest
         started.phase = .watching
         started.startedAt = clock()
         _ = try await board.replace(rollout, with: started)
-        await hub.holdChanged()
+        await changed(rollout)
     }
 
     private func end(_ rollout: Rollout, _ phase: Rollout.Phase, _ reason: String) async throws(ChangeError) {
@@ -210,7 +228,7 @@ public final class RolloutDriver: Sendable {
         logger.notice(
             "a rollout ended",
             metadata: ["revision": "\(rollout.revision)", "phase": "\(phase.rawValue)", "reason": "\(reason)"])
-        await hub.holdChanged()
+        await changed(rollout)
     }
 
     // MARK: Helpers
