@@ -7,6 +7,7 @@
 // start and a line for each revision once it is in effect on every stream. It ends when standard input does.
 
 import Authority
+import Dispatch
 import Foundation
 import GRPCCore
 
@@ -54,19 +55,17 @@ do {
     let options = try Options(Array(CommandLine.arguments.dropFirst()))
     let token = try JoinToken(options.token)
     let board = Board(streams: options.streams, digestEvery: options.digestEvery)
+    DispatchQueue.global().async {
+        while readLine() != nil {}
+        exit(0)
+    }
     try await withThrowingTaskGroup(of: Void.self) { group in
         for index in 0..<options.streams {
             group.addTask { try await Gateway(index: index, options: options, token: token, board: board).run() }
         }
-        group.addTask {
-            for try await _ in FileHandle.standardInput.bytes.lines {}
-            throw CancellationError()
-        }
         defer { group.cancelAll() }
         try await group.next()
     }
-} catch is CancellationError {
-    exit(0)
 } catch {
     FileHandle.standardError.write(Data("\(error)\n".utf8))
     exit(1)

@@ -129,7 +129,8 @@ public protocol Store: Sendable {
     func tokens() async throws(StoreError) -> [TokenRecord]
     /// Adds one, or throws `duplicate`.
     func add(_ token: TokenRecord) async throws(StoreError)
-    /// Replaces roles, labels, `expiresAt`, `revokedAt`, `usedAt` of the one with its id, or throws `notFound`.
+    /// Replaces roles, labels, `expiresAt`, `revokedAt`, `usedAt` of the one with its id, or throws `notFound`. What was
+    /// revoked stays so: whoever notes a use may not have heard of it yet.
     func update(_ token: TokenRecord) async throws(StoreError)
 
     // MARK: Gateways

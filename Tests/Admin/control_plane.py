@@ -28,17 +28,19 @@ class Answer:
 class ControlPlane:
     """`with ControlPlane(program) as plane: plane.get("/services")`"""
 
-    def __init__(self, program: str):
+    def __init__(self, program: str, arguments=()):
         self.program = program
+        self.arguments = list(arguments)
         self.folder = tempfile.TemporaryDirectory()
         self.lines: list[str] = []
         self.admin = None
+        self.api = None
 
     def __enter__(self):
         data = pathlib.Path(self.folder.name) / "data"
         self.process = subprocess.Popen(
             [self.program, "control-plane", "run", "--data", str(data), "--admin", "127.0.0.1:0",
-             "--api", "127.0.0.1:0", "--stream", "127.0.0.1:0"],
+             "--api", "127.0.0.1:0", "--stream", "127.0.0.1:0", *self.arguments],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "NO_COLOR": "1"})
         ready = threading.Event()
         threading.Thread(target=self.read, args=(ready,), daemon=True).start()
@@ -51,6 +53,8 @@ class ControlPlane:
     def read(self, ready):
         for line in self.process.stdout:
             self.lines.append(line)
+            if found := re.search(r"web UI on http://([^\s/]+)", line):
+                self.api = found.group(1)
             if found := re.search(r"Admin API on http://([^\s/]+)", line):
                 self.admin = found.group(1)
                 ready.set()
@@ -69,12 +73,13 @@ class ControlPlane:
     def url(self) -> str:
         return f"http://{self.admin}"
 
-    def request(self, method, path, json_body=None, body=None, headers=None, token=True) -> Answer:
-        """`json_body` is sent as JSON, `body` as it is. Header values may be lists: several fields."""
-        connection = http.client.HTTPConnection(self.admin, timeout=60)
+    def request(self, method, path, json_body=None, body=None, headers=None, token=True, to=None) -> Answer:
+        """`json_body` is sent as JSON, `body` as it is. Header values may be lists: several fields. `to`: another
+        address than the Admin API's."""
+        connection = http.client.HTTPConnection(to or self.admin, timeout=60)
         try:
-            connection.putrequest(method, path, skip_accept_encoding=True)
             fields = dict(headers or {})
+            connection.putrequest(method, path, skip_host="Host" in fields, skip_accept_encoding=True)
             if token:
                 fields.setdefault("Authorization", f"Bearer {self.token}")
             if json_body is not None:

@@ -137,11 +137,12 @@ import Testing
                 try await fixture.withStream(stranger, hello: GatewayHello()) { _ = try await $0.next() }
             }
             await expectRefusal(.unauthenticated) { _ = try await fixture.renew(stranger, for: stranger) }
-            let denied = try await fixture.store.audit({
-                var query = AuditQuery()
-                query.outcome = "denied"
-                return query
-            }())
+            let denied = try await fixture.store.audit(
+                {
+                    var query = AuditQuery()
+                    query.outcome = "denied"
+                    return query
+                }())
             #expect(denied.count == 2)
         }
     }

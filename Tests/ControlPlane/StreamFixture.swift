@@ -209,7 +209,8 @@ extension StreamFixture {
 
     /// A stream: `body` gets what the control plane says and a way to answer.
     func withStream(
-        _ keys: GatewayKeys, hello: GatewayHello?, _ body: @escaping @Sendable (inout GatewayStream) async throws -> Void
+        _ keys: GatewayKeys, hello: GatewayHello?,
+        _ body: @escaping @Sendable (inout GatewayStream) async throws -> Void
     ) async throws {
         try await withClient(keys) { client in
             let (outgoing, send) = AsyncStream.makeStream(of: GatewayMessage.self)
@@ -219,7 +220,9 @@ extension StreamFixture {
                 send.yield(message)
             }
             try await client.bidirectionalStreaming(
-                request: StreamingClientRequest { writer in for await message in outgoing { try await writer.write(message) } },
+                request: StreamingClientRequest { writer in
+                    for await message in outgoing { try await writer.write(message) }
+                },
                 descriptor: GatewayMethods.stream, serializer: WireSerializer<GatewayMessage>(),
                 deserializer: WireDeserializer<ControlPlaneMessage>(), options: .defaults
             ) { response in

@@ -93,7 +93,7 @@ public struct RoleSpec: Sendable, Equatable {
         }
         role.labels = read(labels: spec["labels"], at: "labels", &problems)
         if let rules = spec["rules"].array {
-            role.rules = rules.enumerated().map { read(rule: $1, at: "rules[\($0)]", &problems) }
+            role.rules = rules.enumerated().map { read(rule: $1, at: "rules[\($0 + 1)]", &problems) }
         } else {
             problems.add("rules", "expected an array of rules", "write [] for a role that permits nothing")
         }
@@ -120,14 +120,14 @@ public struct RoleSpec: Sendable, Equatable {
             if let verb = Verb(rawValue: word) {
                 permission.verbs.insert(verb)
             } else {
-                problems.addUnknown(word, "verb", at: "\(path).verbs[\(index)]", known: verbs)
+                problems.addUnknown(word, "verb", at: "\(path).verbs[\(index + 1)]", known: verbs)
             }
         }
         for (index, word) in words(rule["types"], at: "\(path).types", &problems).enumerated() {
             if AccessTypes.all.contains(word) {
                 permission.types.insert(word)
             } else {
-                problems.addUnknown(word, "type", at: "\(path).types[\(index)]", known: AccessTypes.all)
+                problems.addUnknown(word, "type", at: "\(path).types[\(index + 1)]", known: AccessTypes.all)
             }
         }
         permission.labels = read(labels: rule["labels"], at: "\(path).labels", &problems)
@@ -160,7 +160,7 @@ public struct RoleSpec: Sendable, Equatable {
         // An empty list reads as "nothing" to its author, and absence means "all": only one of them is allowed.
         if list.isEmpty { problems.add(path, "the list is empty", "leave the field out for: all of them") }
         return list.enumerated().compactMap { index, element in
-            if element.string == nil { problems.add("\(path)[\(index)]", "expected a string", "name one of them") }
+            if element.string == nil { problems.add("\(path)[\(index + 1)]", "expected a string", "name one of them") }
             return element.string
         }
     }

@@ -7,7 +7,7 @@ public struct SpecProblems: Error, Sendable, Equatable {
     public struct Problem: Sendable, Equatable {
         /// As in docs/errors.md.
         public var code: DiagnosticCode
-        /// Dotted path such as `rules[0].verbs[1]`; empty: the whole.
+        /// Dotted path such as `rules[1].verbs[2]`, positions from 1; empty: the whole.
         public var field: String
         public var message: String
         public var remedy: String

@@ -326,7 +326,7 @@ struct TokenInput {
             problems.add("roles", "expected an array of at least one role", "write [\"viewer\"]")
         }
         for (index, role) in roles.enumerated() where !isRole(role) {
-            problems.addUnknown(role, "role", at: "roles[\(index)]", known: Roles.builtIn.keys.sorted())
+            problems.addUnknown(role, "role", at: "roles[\(index + 1)]", known: Roles.builtIn.keys.sorted())
         }
         if roles.contains(Roles.gateway), roles.count > 1 {
             problems.add("roles", "a token that gateways join with has that role only", "make two tokens")

@@ -41,8 +41,13 @@ extension ResourceAPI {
         let labels = call.pairs("canary")
         let isDry = call.flag("dryRun")
         if !labels.isEmpty, !isDry { try Self.demand(.update, "rollouts", call.author) }
+        let text = try await call.bytes()
+        guard !DocumentReader.parts(text).isEmpty else {
+            // With `prune`, nothing would mean: delete everything.
+            throw Problem.malformed("there is no document in the body")
+        }
         let documents = AppliedDocuments(
-            try await call.bytes(), prune: call.flag("prune"), tag: call.text("selectTag"),
+            text, prune: call.flag("prune"), tag: call.text("selectTag"),
             expressions: environment.expressions, workspace: workspace)
         var author = call.author
         if author.source != "ui" { author.source = "apply" }

@@ -78,7 +78,7 @@ struct ResourceInput: Sendable {
         case .string(Redaction.mark):
             problems.add(path, "this is what stands for a secret that you were not shown", "give the secret itself")
         case .array(let values):
-            for (index, value) in values.enumerated() { findMarks(value, at: "\(path)[\(index)]", &problems) }
+            for (index, value) in values.enumerated() { findMarks(value, at: "\(path)[\(index + 1)]", &problems) }
         case .record(let entries):
             for entry in entries { findMarks(entry.value, at: "\(path).\(entry.key)", &problems) }
         default: break

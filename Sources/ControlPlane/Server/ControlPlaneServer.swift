@@ -16,12 +16,15 @@ public final class ControlPlaneServer: Sendable {
     /// The admin token, if this is the first start.
     public let firstToken: String?
     private let options: ControlPlaneOptions
-    private let store: any Store
+    private let store: MeteredStore
+    private let tracer: Tracer?
     private let workspace: Workspace
     private let authority: Authority
     private let authenticator: Authenticator
     private let audit: AuditLog
     private let hub: GatewayHub
+    private let rollouts: RolloutDriver
+    private let export: SnapshotExport
     private let provider: OIDCProvider?
     private let startedAt = Clock.now()
     private let streams: StreamServer
@@ -30,11 +33,14 @@ public final class ControlPlaneServer: Sendable {
     public init(_ options: ControlPlaneOptions) async throws {
         self.options = options
         try Self.makePrivateDirectory(options.dataDirectory)
-        store = try StoreURL.open(options.store)
+        store = MeteredStore(try StoreURL.open(options.store))
+        let tracer = options.traces.map { Tracer(endpoint: $0) }
+        self.tracer = tracer
         try await store.migrate()
         var setup = Workspace.Options()
         setup.environment = options.environment
         setup.expressions = options.expressions
+        setup.tracer = tracer
         workspace = Workspace(store: store, options: setup)
         try await workspace.start()
         let now = Clock.now()
@@ -53,8 +59,14 @@ public final class ControlPlaneServer: Sendable {
         stream.certificateLifetime = options.certificateLifetime
         stream.expressions = options.expressions
         stream.controlPlane = options.name
+        stream.onApplied = { gateway, revision, published, now in
+            tracer?.gatewayApplied(gateway, revision, published: published, now: now)
+        }
         hub = GatewayHub(source: workspace, store: store, options: stream)
         try await hub.start()
+        rollouts = RolloutDriver(
+            store: store, hub: hub, keeper: workspace, holder: "\(options.name)-\(Identifier.random())")
+        export = SnapshotExport(hub: hub, authority: authority, directory: options.exportDirectory)
         streams = try StreamServer(
             address: options.stream.address, port: options.stream.port, authority: authority, store: store, hub: hub)
     }
@@ -74,6 +86,9 @@ public final class ControlPlaneServer: Sendable {
             group.addTask { await self.workspace.follow() }
             group.addTask { await self.authenticator.run() }
             group.addTask { await self.hub.run() }
+            if let tracer { group.addTask { await tracer.run() } }
+            group.addTask { await self.rollouts.run() }
+            group.addTask { await self.export.run() }
             group.addTask { try await self.streams.run() }
             if let place = options.admin {
                 group.addTask { try await self.serve(self.adminRouter, on: place) { ports.set(.admin, $0) } }
@@ -163,13 +178,19 @@ public final class ControlPlaneServer: Sendable {
         environment.version = options.version
         environment.startedAt = startedAt
         environment.provider = provider
+        environment.metrics = { [workspace, hub, store] in
+            ControlPlaneMetrics(
+                revision: workspace.catalog.revision, counters: hub.counters, gateways: hub.gateways(), store: store,
+                now: Clock.now()
+            ).text
+        }
         let fingerprint = authority.fingerprint
         environment.joinToken = { secret in
             TokenSecret(secret).map { JoinToken(secret: $0, fingerprint: fingerprint).text }
         }
         let router = ResourceAPI(
             workspace: workspace, store: store, authenticator: authenticator,
-            gateways: HubDirectory(hub: hub, audit: audit, clock: { Clock.now() }), environment: environment
+            gateways: HubDirectory(hub: hub, driver: rollouts, audit: audit, clock: { Clock.now() }), environment: environment
         ).router()
         UI.mount(on: router)
         return router

@@ -6,6 +6,7 @@ internal import Store
 
 struct HubDirectory: GatewayDirectory {
     let hub: GatewayHub
+    let driver: RolloutDriver
     let audit: AuditLog
     let clock: @Sendable () -> Int64
 
@@ -73,33 +74,35 @@ struct HubDirectory: GatewayDirectory {
         }
     }
 
-    func rollouts() async -> [RolloutStatus] { [] }
+    func rollouts() async -> [RolloutStatus] { await driver.rollouts() }
 
     func prepareRollout(
         labels: [String: String], base: UInt64, by author: Author
     ) async throws(ChangeError) -> Identifier {
-        throw .store(.failed("this control plane has no staged rollouts"))
+        try await driver.prepare(labels: labels, base: base, by: author)
     }
 
-    func startRollout(_ id: Identifier, revision: UInt64?) async throws(ChangeError) {}
+    func startRollout(_ id: Identifier, revision: UInt64?) async throws(ChangeError) {
+        try await driver.start(id, revision: revision)
+    }
 
     func promote(_ id: Identifier, by author: Author) async throws(ChangeError) {
-        throw .notFound(type: "rollouts", name: id.description)
+        try await driver.promote(id, by: author)
     }
 
     func revert(_ id: Identifier, by author: Author) async throws(ChangeError) {
-        throw .notFound(type: "rollouts", name: id.description)
+        try await driver.revert(id, by: author)
     }
 
     func events() -> AsyncStream<GatewayEvent> {
-        let changes = hub.changes()
+        let (gateways, rollouts) = (hub.changes(), driver.changes())
         let (stream, continuation) = AsyncStream.makeStream(
             of: GatewayEvent.self, bufferingPolicy: .bufferingNewest(64))
-        let pump = Task {
-            for await id in changes { continuation.yield(.gateway(id)) }
-            continuation.finish()
-        }
-        continuation.onTermination = { _ in pump.cancel() }
+        let pumps = [
+            Task { for await id in gateways { continuation.yield(.gateway(id)) } },
+            Task { for await id in rollouts { continuation.yield(.rollout(id)) } },
+        ]
+        continuation.onTermination = { _ in for pump in pumps { pump.cancel() } }
         return stream
     }
 }

@@ -111,11 +111,7 @@ actor Editions {
             if !change.isEmpty(for: old) { delta.delta = change.wire }
             message.delta = delta
         } else {
-            var configuration = ControlPlaneMessage.Configuration()
-            configuration.revision = key.revision
-            configuration.snapshot = new.wire
-            configuration.digest = digest(key, new)
-            message.configuration = configuration
+            message.configuration = configuration(key, new)
         }
         let encoded = Message(bytes: message.wire, isFull: message.configuration != nil)
         messages[pair] = encoded
@@ -145,8 +141,18 @@ actor Editions {
         return key
     }
 
-    /// The configuration of `key` as a full message's, for whoever is not on a stream.
-    func configuration(_ key: EditionKey) async throws -> [UInt8] { try await message(from: nil, to: key).bytes }
+    /// The configuration of `key` in full, for whoever is not on a stream.
+    func configuration(_ key: EditionKey) async throws -> ControlPlaneMessage.Configuration {
+        configuration(key, try await snapshot(key))
+    }
+
+    private func configuration(_ key: EditionKey, _ snapshot: Snapshot) -> ControlPlaneMessage.Configuration {
+        var configuration = ControlPlaneMessage.Configuration()
+        configuration.revision = key.revision
+        configuration.snapshot = snapshot.wire
+        configuration.digest = digest(key, snapshot)
+        return configuration
+    }
 
     // MARK: Making them
 
@@ -159,7 +165,8 @@ actor Editions {
 
     private func compile(_ model: GatewayModel, _ key: EditionKey) throws -> Snapshot {
         if let snapshot = snapshots[key] { return snapshot }
-        let (compiled, findings) = GatewayCompiler.compile(model, settings: settings, listeners: [])
+        let selected = GatewaySelection.select(model, labels: key.selection.labels)
+        let (compiled, findings) = GatewayCompiler.compile(selected, settings: settings, listeners: [])
         if let error = findings.first(where: { $0.severity == .error }) {
             let text = "\(error.entity): \(error.message)"
             failures[key] = text

@@ -51,6 +51,7 @@ public final class GatewayHub: Sendable {
     let options: StreamOptions
     let ledger: GatewayLedger
     let editions: Editions
+    let rollouts: RolloutBoard
     private let source: any ConfigurationSource
     private let clock: @Sendable () -> Int64
     private let state = Mutex(State())
@@ -64,6 +65,7 @@ public final class GatewayHub: Sendable {
         self.options = options
         self.clock = clock
         ledger = GatewayLedger(store: store, controlPlane: options.controlPlane, clock: clock)
+        rollouts = RolloutBoard(store: store)
         editions = Editions(source: source, expressions: options.expressions)
     }
 
@@ -126,6 +128,9 @@ public final class GatewayHub: Sendable {
         return status
     }
 
+    /// What gateways with these labels are to have now; nil: nothing was published yet.
+    func target(_ labels: [String: String]) -> EditionKey? { state.withLock { $0.fleet.target(labels) } }
+
     // MARK: Running
 
     /// Reads the store's gateways. Call once, before `run` and before the first stream.
@@ -151,20 +156,55 @@ public final class GatewayHub: Sendable {
         }
     }
 
+    /// Sends a revision on its way. What a running rollout holds back is asked of the store first, so that no gateway
+    /// gets what is not for it, however many control planes there are.
     func take(_ published: PublishedModel) async {
         let head = FleetState.Target(
             revision: published.revision, keys: LabelSelection.keys(in: published.model))
-        await editions.install(published.revision, published.model, keeping: [])
+        let now = clock()
+        let rollout = await currentRollout()
+        let kept = Set([rollout?.base].compactMap { $0 })
+        await editions.install(published.revision, published.model, keeping: kept)
+        let hold = await hold(rollout)
         let woken = state.withLock { state in
-            state.publishedAt[published.revision] = clock()
+            state.publishedAt[published.revision] = now
             // Older ones are on their way to slow gateways only; nobody measures those.
             if state.publishedAt.count > 64 {
                 state.publishedAt = state.publishedAt.filter { $0.key + 64 > published.revision }
             }
-            return state.fleet.publish(head, hold: nil).compactMap { state.live[$0]?.wake }
+            return state.fleet.publish(head, hold: hold).compactMap { state.live[$0]?.wake }
         }
         for wake in woken { wake.yield() }
         await editions.prune(inUse: state.withLock { $0.fleet.editionsInUse })
+    }
+
+    /// A rollout began, moved on or ended: gateways may be due another revision.
+    func holdChanged() async {
+        let hold = await hold(rollouts.known)
+        let woken = state.withLock { state in
+            guard let head = state.fleet.head else { return [] as [AsyncStream<Void>.Continuation] }
+            return state.fleet.publish(head, hold: hold).compactMap { state.live[$0]?.wake }
+        }
+        for wake in woken { wake.yield() }
+    }
+
+    private func currentRollout() async -> Rollout? {
+        while !Task.isCancelled {
+            do throws(StoreError) {
+                return try await rollouts.read()
+            } catch {
+                logger.warning("the store does not answer; revisions wait", metadata: ["error": "\(error)"])
+                try? await Task.sleep(for: .milliseconds(500))
+            }
+        }
+        return rollouts.known
+    }
+
+    private func hold(_ rollout: Rollout?) async -> FleetState.Hold? {
+        ledger.setEager(rollout != nil)
+        guard let rollout else { return nil }
+        let keys = (try? await editions.keys(of: rollout.base)) ?? []
+        return FleetState.Hold(base: .init(revision: rollout.base, keys: keys), canary: rollout.labels)
     }
 
     /// Ends all streams; no new ones are taken.
@@ -257,6 +297,7 @@ public final class GatewayHub: Sendable {
     }
 
     private func took(_ applied: GatewayApplied, _ handle: StreamHandle) {
+        var measured: Int64?
         let wake: AsyncStream<Void>.Continuation? = state.withLock { state in
             guard state.fleet.applied(handle.number, applied.revision) else { return nil }
             state.counters.applied += 1
@@ -268,10 +309,14 @@ public final class GatewayHub: Sendable {
                 let milliseconds = Double(max(0, clock() - published))
                 state.live[handle.number]?.pushMilliseconds = milliseconds
                 state.counters.push(milliseconds)
+                measured = published
             }
             return state.live[handle.number]?.wake
         }
         guard let wake else { return }
+        if let measured, let told = options.onApplied {
+            told(ledger.record(handle.gateway)?.name ?? "", applied.revision, measured, clock())
+        }
         ledger.applied(handle.gateway, applied.revision)
         wake.yield()
     }

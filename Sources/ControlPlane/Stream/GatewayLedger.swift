@@ -18,6 +18,8 @@ final class GatewayLedger: Sendable {
         var dirty: [Identifier: Bool] = [:]
         /// When each was written last, Unix milliseconds.
         var savedAt: [Identifier: Int64] = [:]
+        /// Reports are written as often as what lasts.
+        var isEager = false
     }
 
     /// Milliseconds between writes of what does not last.
@@ -181,6 +183,9 @@ final class GatewayLedger: Sendable {
         return true
     }
 
+    /// While a rollout is watched, other control planes have to see what gateways here report.
+    func setEager(_ isEager: Bool) { state.withLock { $0.isEager = isEager } }
+
     func saveFromTimeToTime() async {
         while !Task.isCancelled {
             try? await Task.sleep(for: .milliseconds(500))
@@ -193,7 +198,8 @@ final class GatewayLedger: Sendable {
         let now = clock()
         let due = state.withLock { state in
             state.dirty.filter { id, isLasting in
-                now - (state.savedAt[id] ?? 0) >= (isLasting ? Self.saveInterval : Self.reportInterval)
+                now - (state.savedAt[id] ?? 0)
+                    >= (isLasting || state.isEager ? Self.saveInterval : Self.reportInterval)
             }.compactMap { state.records[$0.key] }
         }
         for record in due {

@@ -47,7 +47,8 @@ extension DatabaseStore {
         try await write { (session, _) throws(StoreError) in
             let written = try session.execute(
                 """
-                UPDATE tokens SET roles = $1, labels = $2, expires_at = $3, revoked_at = $4, used_at = $5
+                UPDATE tokens SET roles = $1, labels = $2, expires_at = $3,
+                    revoked_at = CASE WHEN revoked_at <> 0 THEN revoked_at ELSE $4 END, used_at = $5
                 WHERE id = $6
                 """,
                 [
