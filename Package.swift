@@ -143,6 +143,7 @@ let package = Package(
         suite("HTTP", ["HTTP", "Bytes"], exclude: ["Golden"]),
         suite("Telemetry", ["Telemetry", "HTTP", "Snapshot", "Bytes", "CLinux"]),
         suite("Balancing", ["Proxy", "Engine", "Snapshot", "Bytes", "CLinux"]),
+        suite("Feed", ["Proxy", "Engine", "HTTP", "Snapshot", "Bytes", "CLinux"]),
         suite("Filters", ["Proxy", "HTTP", "Snapshot", "Bytes"]),
         suite("Routing", ["Snapshot", "Explain", "Bytes", "CLinux"]),
         suite("Dialects", ["Dialects", "Model", "Bytes"], exclude: ["Fixtures"]),

@@ -15,7 +15,7 @@ mkdir -p "$build" Fuzz/findings
 # Modules in the order of their arrows, compiled apart from the package: every edge is counted in them.
 modules=(Bytes HTTP Snapshot Model Dialects)
 targets=(http1-request http1-response chunks hpack http2 proxy-protocol client-hello control snapshot path template kong-yml
-    expression snapshot-delta)
+    expression snapshot-delta grpc-stream)
 
 flags=(-O -use-ld=lld -swift-version 6 -package-name seaway -sanitize=fuzzer,address -parse-as-library -I "$build" -g
     -enable-experimental-feature Lifetimes -enable-upcoming-feature ExistentialAny

@@ -23,8 +23,11 @@ extension ProxyProcess: FeedOwner {
         let isSameBase = known.base.wire == base.wire
         known.base = base
         known.revision = join.revision
+        // Whoever asks again has not heard the answer.
+        known.answered = 0
         feeding = known
         known.feed.change(to: join)
+        if known.feed.tables.effective == nil { known.feed.tellOfWaiting() }
         guard let effective = known.feed.tables.adopting ?? known.feed.tables.effective else { return }
         if isSameBase { return known.feed.tables.effective == nil ? () : answer() }
         do throws(SnapshotRefusal) {

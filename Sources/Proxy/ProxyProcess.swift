@@ -110,7 +110,7 @@ public final class ProxyProcess: ControlOwner {
         hello.pid = Int(getpid())
         hello.version = options.version
         hello.workers = options.workers
-        hello.revision = waiting == nil ? feeding.map(\.answered) ?? running?.snapshot.revision ?? 0 : 0
+        hello.revision = feeding.map(\.answered) ?? (waiting == nil ? running?.snapshot.revision ?? 0 : 0)
         hello.sockets = sockets.map(\.socket)
         return (hello, sockets.map(\.descriptor))
     }
@@ -292,7 +292,9 @@ public final class ProxyProcess: ControlOwner {
     public func reopenLogs() { log?.reopen() }
 
     public func supervisorIsMissing() {
-        guard running == nil, feeding == nil, let stored = StoredState.snapshot(in: options.stateDirectory) else { return }
+        guard running == nil, feeding == nil, let stored = StoredState.snapshot(in: options.stateDirectory) else {
+            return
+        }
         var descriptors: [Int32] = []
         var kept: [ListenSocket] = []
         for socket in StoredState.sockets(in: options.stateDirectory) {

@@ -7,6 +7,8 @@ file that an export gave back.
 import copy
 import hashlib
 import json
+import re
+import urllib.parse
 import uuid
 
 import yaml
@@ -48,13 +50,33 @@ PARENTS = {
 }
 
 
+def expanded(kind: str, entity: dict, document: dict) -> dict:
+    """What a tool makes of shorthands: urls, shared plugin configurations, the file's own defaults, ports."""
+    defaults = document.get("_info", {}).get("defaults", {}).get(kind.rstrip("s"), {})
+    shared = document.get("_plugin_configs", {}).get(entity.get("_config"), {})
+    if kind == "plugins" and shared:
+        entity["config"] = {**shared, **entity.get("config", {})}
+    entity = {**defaults, **{k: v for k, v in entity.items() if not k.startswith("_")}}
+    if url := entity.pop("url", None):
+        parts = urllib.parse.urlsplit(url)
+        port = parts.port or (443 if parts.scheme in ("https", "grpcs") else 80)
+        entity |= {"protocol": parts.scheme, "host": parts.hostname, "port": port, "path": parts.path or None}
+    if kind == "targets" and not re.search(r":\d+$", entity["target"]):
+        entity["target"] += ":8000"
+    if kind == "routes" and set(entity.get("protocols", [])) & {"grpc", "grpcs"}:
+        entity.setdefault("strip_path", False)
+    if kind == "upstreams" and entity.get("hash_on", "none") != "none":
+        entity.setdefault("algorithm", "consistent-hashing")
+    return entity
+
+
 def flatten(document: dict) -> list[tuple[str, dict]]:
-    """(kind, entity) with parents as {"name": …}, parents first."""
+    """(kind, entity) with parents as {"id": …}, parents first."""
     found = []
 
     def take(kind, entities, field=None, parent=None):
         for entity in entities or []:
-            entity = {k: v for k, v in copy.deepcopy(entity).items() if not k.startswith("_")}
+            entity = expanded(kind, copy.deepcopy(entity), document)
             entity.setdefault("id", derived(kind, entity, parent))
             if field:
                 entity[field] = {"id": parent["id"]}
@@ -73,8 +95,10 @@ def flatten(document: dict) -> list[tuple[str, dict]]:
     names = {(k, e.get(KINDS[k][1])): e["id"] for k, e in found if KINDS[k][1]}
     for kind, entity in found:
         for field, parent in PARENTS.get(kind, {}).items():
-            if isinstance(entity.get(field), str):
-                entity[field] = {"id": names.get((parent, entity[field]), entity[field])}
+            value = entity.get(field)
+            name = value.get("name") if isinstance(value, dict) else value
+            if isinstance(name, str):
+                entity[field] = {"id": names.get((parent, name), name)}
     return sorted(found, key=lambda pair: list(KINDS).index(pair[0]))
 
 
@@ -155,6 +179,8 @@ class Tool:
         ignored = {"created_at", "updated_at", "id", "snis", "url", "cert_digest"}
         if kind == "basicauth_credentials":
             ignored.add("password")
+        # Made up by the server when a file does not say them.
+        ignored |= {"key", "secret", "client_id", "client_secret"} - set(entity) if kind.endswith(("credentials", "secrets")) else set()
         return [f"{name}: {there.get(name)!r}, not {value!r}" for name, value in wanted.items()
                 if name not in ignored and normal(there.get(name)) != normal(value)]
 

@@ -7,6 +7,24 @@ import Testing
 
 @Suite("HTTP2Session sending")
 struct HTTP2SendTests {
+    @Test("a PING of our own is written, and its answer is nobody's event")
+    func ping() {
+        let session = HTTP2Session(role: .client, limits: .client, output: Buffer())
+        session.start()
+        session.output.clear()
+        session.ping()
+        #expect(session.output.readable.array == [0, 0, 8, 6, 0, 0, 0, 0, 0] + [UInt8](repeating: 0, count: 8))
+        let input = Buffer()
+        input.append([0, 0, 0, 4, 0, 0, 0, 0, 0] as [UInt8])
+        input.append([0, 0, 8, 6, 1, 0, 0, 0, 0] + [UInt8](repeating: 0, count: 8))
+        guard case .settings = session.next(input), case .needsBytes = session.next(input) else {
+            Issue.record("the answer is an event")
+            return
+        }
+        #expect(input.isEmpty)
+        #expect(session.fault == nil)
+    }
+
     /// A server with stream 1 open; the client's connection window is wide.
     private func made(_ settings: (UInt16, UInt32)...) -> (Peer, HTTP2Stream) {
         let peer = Peer()

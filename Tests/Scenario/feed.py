@@ -374,6 +374,7 @@ class Fallback(Feed):
         for what, content in {
             "signature": good[:40] + bytes([good[40] ^ 1]) + good[41:],
             "labels": self.authority.signed_snapshot(41, self.tables(self.two), ["zone=us"]),
+            "gateway": self.authority.signed_snapshot(41, self.tables(self.two), usage="clientAuth"),
             "authority": stranger.signed_snapshot(41, self.tables(self.two)),
             "bytes": b"nonsense",
         }.items():

@@ -136,23 +136,24 @@ class GatewayAuthority(Authority):
                   "-CA", str(self.certificate), "-CAkey", str(self.key), "-CAcreateserial")
         return (self.folder / f"{stem}.pem").read_text() + self.certificate.read_text()
 
-    def signed_snapshot(self, revision, tables, labels=()) -> bytes:
+    def signed_snapshot(self, revision, tables, labels=(), usage="codeSigning") -> bytes:
         """What `--fallback` leads to."""
-        if not (self.folder / "signer.pem").exists():
-            self._run("genpkey", "-algorithm", "ed25519", "-out", "signer.key")
-            self._run("req", "-new", "-key", "signer.key", "-subj", "/CN=signer", "-out", "signer.csr")
-            (self.folder / "signer.ext").write_text(
-                "basicConstraints=critical,CA:FALSE\nextendedKeyUsage=codeSigning\n"
+        stem = f"signer-{usage}"
+        if not (self.folder / f"{stem}.pem").exists():
+            self._run("genpkey", "-algorithm", "ed25519", "-out", f"{stem}.key")
+            self._run("req", "-new", "-key", f"{stem}.key", "-subj", "/CN=signer", "-out", f"{stem}.csr")
+            (self.folder / f"{stem}.ext").write_text(
+                f"basicConstraints=critical,CA:FALSE\nextendedKeyUsage={usage}\n"
                 "subjectAltName=URI:spiffe://seaway/snapshots\n")
-            self._run("x509", "-req", "-in", "signer.csr", "-days", "30", "-extfile", "signer.ext", "-out", "signer.pem",
+            self._run("x509", "-req", "-in", f"{stem}.csr", "-days", "30", "-extfile", f"{stem}.ext", "-out", f"{stem}.pem",
                       "-CA", str(self.certificate), "-CAkey", str(self.key), "-CAcreateserial")
         payload = number(1, revision) + data(2, tables)
         parts = [data(1, payload), b"".join(data(3, label) for label in labels), signed(4, int(time.time()))]
         covered = b"seaway signed snapshot 1\n" + parts[0] + data(2, b"") + parts[1] + parts[2] + data(5, b"")
         (self.folder / "covered").write_bytes(covered)
-        self._run("pkeyutl", "-sign", "-rawin", "-inkey", "signer.key", "-in", "covered", "-out", "signature")
+        self._run("pkeyutl", "-sign", "-rawin", "-inkey", f"{stem}.key", "-in", "covered", "-out", "signature")
         signature = (self.folder / "signature").read_bytes()
-        chain = (self.folder / "signer.pem").read_text() + self.certificate.read_text()
+        chain = (self.folder / f"{stem}.pem").read_text() + self.certificate.read_text()
         return parts[0] + data(2, signature) + parts[1] + parts[2] + data(5, chain)
 
 

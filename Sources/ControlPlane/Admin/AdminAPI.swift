@@ -64,6 +64,7 @@ public struct AdminAPI: Sendable {
     public func router() -> Router<APIContext> {
         let router = Router(context: APIContext.self)
         router.add(middleware: SecurityHeaders())
+        router.add(middleware: TraceMiddleware())
         router.add(
             middleware: AccessMiddleware(authenticator: authenticator, source: "admin-api", hosts: hosts) { error in
                 AdminAnswer.message(error.status, error.message).response(isHead: false)
@@ -102,7 +103,7 @@ public struct AdminAPI: Sendable {
             throw AdminFault(.badRequest, "too many query parameters")
         }
         var asked = AdminRequest(
-            author: author, method: method, parameters: parameters, segments: segments, query: query)
+            author: author, parameters: parameters, segments: segments, query: query)
         asked.ifVersion = try Self.ifMatch(request.headers)
         if method == .post || method == .put || method == .patch {
             asked.body = try AdminBody.read(

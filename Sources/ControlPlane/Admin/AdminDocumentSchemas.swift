@@ -62,7 +62,8 @@ enum AdminDocumentSchemas {
     private static func answer(_ kind: EntityKind) -> ConfigValue {
         let schema = EntitySchemas.schema(kind)
         var properties = schema.fields.filter { $0.name != "url" }.map { ($0.name, json($0, isAnswer: true)) }
-        var required = properties.map(\.0)
+        // Without expressions a route has neither of the two.
+        var required = properties.map(\.0).filter { kind != .routes || !["expression", "priority"].contains($0) }
         if kind == .certificates {
             properties.append(("snis", .record([.init("type", .string("array")), .init("items", type("string"))])))
             required.append("snis")

@@ -8,7 +8,6 @@ import NIOCore
 /// What the operations see of a request.
 struct AdminRequest: Sendable {
     var author: Author
-    var method: HTTPRequest.Method
     /// Path parameters in the order of the path, decoded.
     var parameters: [String]
     /// As written, for `next`.

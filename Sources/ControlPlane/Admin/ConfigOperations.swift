@@ -49,22 +49,26 @@ extension AdminAPI {
             return WritePlan(edits: edits)
         }
         if request.query["check_hash"] == "1", result.changes.isEmpty { return AdminAnswer(.notModified) }
-        return AdminAnswer(.created, entities(of: workspace.catalog, request.author))
+        return AdminAnswer(.created, body: entities(of: workspace.catalog, request.author))
     }
 
-    /// By kind and id.
-    private func entities(of catalog: Catalog, _ author: Author) -> ConfigValue {
-        var kinds: [ConfigValue.Entry] = []
+    /// By kind and id, as JSON.
+    private func entities(of catalog: Catalog, _ author: Author) -> [UInt8] {
+        var body: [UInt8] = [UInt8(ascii: "{")]
         for kind in EntityKind.allCases {
             let all = catalog.sorted(kind.rawValue).filter {
                 author.may(.read, type: kind.rawValue, labels: $0.labels)
             }
             guard !all.isEmpty else { continue }
-            kinds.append(
-                .init(kind.rawValue, .record(all.map { .init($0.key.id.description, SpecValue.shown($0, to: author)) }))
-            )
+            if body.count > 1 { body.append(UInt8(ascii: ",")) }
+            body += Array("\"\(kind.rawValue)\":{".utf8)
+            for (index, resource) in all.enumerated() {
+                body += Array("\(index > 0 ? "," : "")\"\(resource.key.id)\":".utf8)
+                body += Redaction.shown(resource, to: author)
+            }
+            body.append(UInt8(ascii: "}"))
         }
-        return .record(kinds)
+        return body + [UInt8(ascii: "}")]
     }
 
     /// The body itself, or what its field `config` holds.

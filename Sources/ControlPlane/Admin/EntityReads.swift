@@ -40,14 +40,7 @@ struct EntityReads: Sendable {
 
     func list(_ kind: EntityKind) throws(AdminFault) -> AdminAnswer {
         let paging = try Paging(request.query)
-        // Kong answers these with a list of one or none.
-        for field in ["custom_id", "username"] where kind == .consumers {
-            guard let value = request.query[field] else { continue }
-            return entities.list(
-                entities.catalog.sorted(kind.rawValue).filter {
-                    entities.isReadable($0) && SpecValue.of($0)[field].string == value
-                }, next: nil)
-        }
+        if kind == .consumers, let found = consumer() { return entities.list(found, next: nil) }
         let catalog = entities.catalog
         let page = paging.page({ catalog.page(kind.rawValue, from: $0, limit: $1) }, where: isShown(paging))
         var next: (path: String, offset: String)?
@@ -71,6 +64,20 @@ struct EntityReads: Sendable {
             return (path: "\(path)?offset=\(offset)", offset: offset)
         }
         return entities.list(page.page, next: next)
+    }
+
+    /// `?custom_id=` and `?username=`: a list of one or none. Nil: neither was asked for.
+    private func consumer() -> [Resource]? {
+        let type = EntityKind.consumers.rawValue
+        let found: Resource?
+        if let value = request.query["custom_id"] {
+            found = entities.catalog.resource(type: type, unique: "custom_id", value: value)
+        } else if let value = request.query["username"] {
+            found = entities.catalog.resource(type: type, named: value)
+        } else {
+            return nil
+        }
+        return [found].compactMap { $0 }.filter(entities.isReadable)
     }
 
     private func isShown(_ paging: Paging) -> (Resource) -> Bool {

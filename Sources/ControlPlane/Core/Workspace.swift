@@ -18,6 +18,8 @@ public final class Workspace: Sendable {
         public var environment: [String: String] = [:]
         /// Routes may be written as expressions.
         public var expressions = false
+        /// Told how long changes take, step by step.
+        public var tracer: Tracer?
         public init() {}
     }
 
@@ -138,15 +140,13 @@ public final class Workspace: Sendable {
     /// Only while having the turn.
     private func catchUp() async throws(ChangeError) {
         let known = catalog.revision
-        let (head, changes) = try await stored { () throws(StoreError) in
-            let head = try await self.store.head()
-            return (head, head == known ? [] : try await self.store.changes(from: known, to: head))
-        }
-        guard head != known else { return }
+        let progress = try await stored { () throws(StoreError) in try await self.store.progress(since: known) }
+        guard progress.revision != known else { return }
         var (catalog, live) = state.withLock { ($0.catalog, $0.live) }
-        Self.take(changes, into: &catalog)
-        catalog.revision = head
-        _ = live.apply(changes.compactMap { Self.entityChange($0) })
+        Self.take(progress.changes, into: &catalog)
+        catalog.revision = progress.revision
+        catalog.lastOrder = max(catalog.lastOrder, progress.lastOrder)
+        _ = live.apply(progress.changes.compactMap { Self.entityChange($0) })
         publish(catalog, live)
     }
 
@@ -161,12 +161,29 @@ public final class Workspace: Sendable {
         by author: Author, message: String = "", dryRun: Bool = false,
         plan: @escaping @Sendable (Catalog) throws(ChangeError) -> [Edit]
     ) async throws(ChangeError) -> ChangeResult {
-        try await turns.take { () async throws(ChangeError) in
-            for _ in 0..<Self.attemptsMax {
-                if let result = try await self.attempt(author, message, dryRun, plan) { return result }
-                try await self.catchUp()
+        let span = options.tracer?.begin(
+            "change", in: TraceContext.current,
+            [("seaway.actor", .string(author.name)), ("seaway.source", .string(author.source))])
+        do throws(ChangeError) {
+            let result = try await turns.take { () async throws(ChangeError) in
+                for _ in 0..<Self.attemptsMax {
+                    if let result = try await self.attempt(author, message, dryRun, span, plan) { return result }
+                    try await self.catchUp()
+                }
+                throw .contention
             }
-            throw .contention
+            if let span {
+                options.tracer?.end(
+                    span,
+                    [
+                        ("seaway.revision", .int(Int(clamping: result.revision))),
+                        ("seaway.changes", .int(result.changes.count)),
+                    ])
+            }
+            return result
+        } catch {
+            if let span { options.tracer?.end(span, error: "\(error)") }
+            throw error
         }
     }
 
@@ -194,13 +211,18 @@ public final class Workspace: Sendable {
 
     /// Nil: somebody else committed first.
     private func attempt(
-        _ author: Author, _ message: String, _ dryRun: Bool, _ plan: (Catalog) throws(ChangeError) -> [Edit]
+        _ author: Author, _ message: String, _ dryRun: Bool, _ span: Tracer.Span?,
+        _ plan: (Catalog) throws(ChangeError) -> [Edit]
     ) async throws(ChangeError) -> ChangeResult? {
         let (base, live) = state.withLock { ($0.catalog, $0.live) }
         let now = clock()
-        let planned = try ChangePlan(try plan(base), onto: base, by: author, now: Int(now / 1000))
+        let planned = try step("plan", in: span) { () throws(ChangeError) in
+            try ChangePlan(try plan(base), onto: base, by: author, now: Int(now / 1000))
+        }
         var (catalog, next) = (planned.catalog, live)
-        let warnings = try Self.validate(planned.changes, in: &next, expressions: options.expressions)
+        let warnings = try step("validate", in: span) { () throws(ChangeError) in
+            try Self.validate(planned.changes, in: &next, expressions: options.expressions)
+        }
         guard !planned.changes.isEmpty, !dryRun else {
             return ChangeResult(revision: base.revision, changes: planned.changes, warnings: warnings)
         }
@@ -208,22 +230,42 @@ public final class Workspace: Sendable {
             changes: planned.changes, actor: author.name, message: message, source: author.source, time: now,
             audit: AuditTrail.records(planned.changes, author, message, now))
         let revision: Revision
+        let committing = span.flatMap { options.tracer?.begin("commit", in: $0.context) }
         do throws(StoreError) {
             revision = try await store.commit(commit, onto: base.revision)
         } catch {
+            if let committing { options.tracer?.end(committing, error: "\(error)") }
             if case .conflict = error { return nil }
             throw .store(error)
         }
+        if let committing { options.tracer?.end(committing) }
+        if let span { options.tracer?.remember(revision.number, span.context) }
         let changes = planned.changes.map { change in
             var change = change
             change.after?.version = revision.number
             return change
         }
-        for change in changes { if let after = change.after { Self.put(after, into: &catalog) } }
-        catalog.settle()
-        catalog.revision = revision.number
-        publish(catalog, next)
+        step("publish", in: span) {
+            for change in changes { if let after = change.after { Self.put(after, into: &catalog) } }
+            catalog.settle()
+            catalog.revision = revision.number
+            publish(catalog, next)
+        }
         return ChangeResult(revision: revision.number, changes: changes, warnings: warnings)
+    }
+
+    /// Runs one step of a change as a span of its own.
+    private func step<R, E: Error>(_ name: String, in span: Tracer.Span?, _ body: () throws(E) -> R) throws(E) -> R {
+        guard let span, let tracer = options.tracer else { return try body() }
+        let own = tracer.begin(name, in: span.context)
+        do throws(E) {
+            let result = try body()
+            tracer.end(own)
+            return result
+        } catch {
+            tracer.end(own, error: "\(error)")
+            throw error
+        }
     }
 
     /// Puts the changes into the model; throws if the configuration would not be valid.

@@ -67,6 +67,7 @@ public struct ResourceAPI: Sendable {
         let anybody = Set(Self.operations.filter { $0.right == .anybody }.map { "\($0.method.rawValue) \($0.path)" })
         let open = environment.openPaths
         router.add(middleware: SecurityHeaders())
+        router.add(middleware: TraceMiddleware())
         router.add(middleware: ProblemMiddleware())
         router.add(
             middleware: AccessMiddleware(

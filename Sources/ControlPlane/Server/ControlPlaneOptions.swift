@@ -29,6 +29,8 @@ public struct ControlPlaneOptions: Sendable {
     public var expressions = false
     /// Seconds that a gateway's certificate lasts.
     public var certificateLifetime = 86_400
+    /// Base URL of an OpenTelemetry collector's OTLP/HTTP receiver; nil: no traces.
+    public var traces: String?
     /// Everybody is an admin.
     public var insecureNoAuth = false
     /// Names besides localhost that listeners on loopback answer to.

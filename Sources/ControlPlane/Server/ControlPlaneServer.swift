@@ -16,7 +16,8 @@ public final class ControlPlaneServer: Sendable {
     /// The admin token, if this is the first start.
     public let firstToken: String?
     private let options: ControlPlaneOptions
-    private let store: any Store
+    private let store: MeteredStore
+    private let tracer: Tracer?
     private let workspace: Workspace
     private let authority: Authority
     private let authenticator: Authenticator
@@ -32,11 +33,14 @@ public final class ControlPlaneServer: Sendable {
     public init(_ options: ControlPlaneOptions) async throws {
         self.options = options
         try Self.makePrivateDirectory(options.dataDirectory)
-        store = try StoreURL.open(options.store)
+        store = MeteredStore(try StoreURL.open(options.store))
+        let tracer = options.traces.map { Tracer(endpoint: $0) }
+        self.tracer = tracer
         try await store.migrate()
         var setup = Workspace.Options()
         setup.environment = options.environment
         setup.expressions = options.expressions
+        setup.tracer = tracer
         workspace = Workspace(store: store, options: setup)
         try await workspace.start()
         let now = Clock.now()
@@ -55,6 +59,9 @@ public final class ControlPlaneServer: Sendable {
         stream.certificateLifetime = options.certificateLifetime
         stream.expressions = options.expressions
         stream.controlPlane = options.name
+        stream.onApplied = { gateway, revision, published, now in
+            tracer?.gatewayApplied(gateway, revision, published: published, now: now)
+        }
         hub = GatewayHub(source: workspace, store: store, options: stream)
         try await hub.start()
         rollouts = RolloutDriver(
@@ -81,6 +88,7 @@ public final class ControlPlaneServer: Sendable {
             group.addTask { await self.hub.run() }
             group.addTask { await self.rollouts.run() }
             group.addTask { await self.export.run() }
+            if let tracer { group.addTask { await tracer.run() } }
             group.addTask { try await self.streams.run() }
             if let place = options.admin {
                 group.addTask { try await self.serve(self.adminRouter, on: place) { ports.set(.admin, $0) } }
@@ -170,6 +178,12 @@ public final class ControlPlaneServer: Sendable {
         environment.version = options.version
         environment.startedAt = startedAt
         environment.provider = provider
+        environment.metrics = { [workspace, hub, store] in
+            ControlPlaneMetrics(
+                revision: workspace.catalog.revision, counters: hub.counters, gateways: hub.gateways(), store: store,
+                now: Clock.now()
+            ).text
+        }
         let fingerprint = authority.fingerprint
         environment.joinToken = { secret in
             TokenSecret(secret).map { JoinToken(secret: $0, fingerprint: fingerprint).text }

@@ -297,6 +297,7 @@ public final class GatewayHub: Sendable {
     }
 
     private func took(_ applied: GatewayApplied, _ handle: StreamHandle) {
+        var measured: Int64?
         let wake: AsyncStream<Void>.Continuation? = state.withLock { state in
             guard state.fleet.applied(handle.number, applied.revision) else { return nil }
             state.counters.applied += 1
@@ -308,10 +309,14 @@ public final class GatewayHub: Sendable {
                 let milliseconds = Double(max(0, clock() - published))
                 state.live[handle.number]?.pushMilliseconds = milliseconds
                 state.counters.push(milliseconds)
+                measured = published
             }
             return state.live[handle.number]?.wake
         }
         guard let wake else { return }
+        if let measured, let told = options.onApplied {
+            told(ledger.record(handle.gateway)?.name ?? "", applied.revision, measured, clock())
+        }
         ledger.applied(handle.gateway, applied.revision)
         wake.yield()
     }

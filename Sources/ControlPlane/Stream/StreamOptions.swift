@@ -22,5 +22,9 @@ public struct StreamOptions: Sendable {
     /// What this control plane is called in records of gateways.
     public var controlPlane = ""
 
+    /// Told of every gateway that put a revision in effect: its name, the revision, when that was published and now,
+    /// both Unix milliseconds.
+    public var onApplied: (@Sendable (String, UInt64, Int64, Int64) -> Void)?
+
     public init() {}
 }

@@ -102,7 +102,9 @@ public final class VerifyingKey {
 
     /// Whether `signature` is this Ed25519 key's of `message` (RFC 8032).
     public func verifies(_ signature: [UInt8], of message: [UInt8]) -> Bool {
-        guard unsafe EVP_PKEY_get_id(raw) == EVP_PKEY_ED25519, let context = unsafe EVP_MD_CTX_new() else { return false }
+        guard unsafe EVP_PKEY_get_id(raw) == EVP_PKEY_ED25519, let context = unsafe EVP_MD_CTX_new() else {
+            return false
+        }
         defer {
             unsafe EVP_MD_CTX_free(context)
             ERR_clear_error()

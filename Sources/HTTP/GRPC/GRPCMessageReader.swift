@@ -98,7 +98,9 @@ public struct GRPCStatus: Sendable, Equatable {
         var out: [UInt8] = []
         var at = 0
         while at < text.count, out.count < 1000 {
-            if text[at] == 0x25, at + 2 < text.count, let high = ASCII.hex(text[at + 1]), let low = ASCII.hex(text[at + 2]) {
+            if text[at] == 0x25, at + 2 < text.count, let high = ASCII.hex(text[at + 1]),
+                let low = ASCII.hex(text[at + 2])
+            {
                 out.append(high << 4 | low)
                 at += 3
             } else {

@@ -28,11 +28,16 @@ enum StateFile {
         return try? bytes.withBytes { (bytes) throws(WireError) in try M(wire: bytes) }
     }
 
-    /// Replaces the file: written beside it, renamed; mode 0600.
+    /// Replaces the file: written beside it, renamed; mode 0600. A proxy and its successor may do so at the same
+    /// time: they wait for each other at the directory.
     ///
     /// - Parameter isDurable: survives the machine's end, not only the process's: synced before it is renamed.
     /// - Returns: the errno of what failed; 0: all went well.
     static func replace(_ path: String, with bytes: [UInt8], isDurable: Bool) -> Int32 {
+        let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+        let lock = unsafe sys_open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)
+        if lock >= 0 { _ = flock(lock, LOCK_EX) }
+        defer { if lock >= 0 { _ = sys_close(lock) } }
         let beside = path + ".new"
         let descriptor = unsafe sys_open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { return sys_errno() }

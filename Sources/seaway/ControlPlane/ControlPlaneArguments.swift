@@ -52,6 +52,13 @@ struct ControlPlaneArguments: ParsableArguments {
             valueName: "seconds"))
     var certificateLifetime = 86_400
 
+    @Option(
+        name: .customLong("otlp"),
+        help: ArgumentHelp(
+            "Send traces of changes to an OpenTelemetry collector: its OTLP/HTTP address, such as http://127.0.0.1:4318.",
+            valueName: "url"))
+    var otlp: String?
+
     @Flag(
         name: .customLong("insecure-no-auth"),
         help: "Let everybody in without a token. Only with loopback addresses for --admin and --api.")
@@ -86,6 +93,12 @@ struct ControlPlaneArguments: ParsableArguments {
         }
         options.certificateLifetime = certificateLifetime
         options.insecureNoAuth = insecureNoAuth
+        if let otlp {
+            guard otlp.hasPrefix("http://") || otlp.hasPrefix("https://") else {
+                throw ValidationError("--otlp is a URL such as http://127.0.0.1:4318, not \"\(otlp)\".")
+            }
+            options.traces = otlp.hasSuffix("/") ? String(otlp.dropLast()) : otlp
+        }
         if insecureNoAuth, !isLoopback(api) || (admin != .off && !isLoopback(admin)) {
             throw ValidationError(
                 "--insecure-no-auth lets everybody in who can connect: it needs loopback addresses for --admin and --api."

@@ -60,7 +60,8 @@ struct GatewayRun: ParsableCommand {
             throw ValidationError("--config must name a file: it is read again on every reload.")
         }
         if source.controlPlane != nil, place.watch {
-            throw ValidationError("--watch is for --config: a control plane's changes come by themselves. Leave it out.")
+            throw ValidationError(
+                "--watch is for --config: a control plane's changes come by themselves. Leave it out.")
         }
         let plan = makePlan()
         if plan.listeners.isEmpty {

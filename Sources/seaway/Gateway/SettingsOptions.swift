@@ -94,14 +94,16 @@ struct RunSourceOptions: ParsableArguments {
                 """)
         case (_?, _?):
             throw ValidationError(
-                "--config and --control-plane exclude each other: the configuration comes from one place. Keep one of them.")
+                "--config and --control-plane exclude each other: the configuration comes from one place. Keep one of them."
+            )
         case (nil, let planes?): try validate(planes)
         case (_?, nil):
             for (flag, isGiven) in [
                 ("--token-file", tokenFile != nil), ("--labels", !labels.isEmpty), ("--name", name != nil),
                 ("--fallback", !fallback.isEmpty),
             ] where isGiven {
-                throw ValidationError("\(flag) is for gateways that follow a --control-plane. With --config, leave it out.")
+                throw ValidationError(
+                    "\(flag) is for gateways that follow a --control-plane. With --config, leave it out.")
             }
         }
     }

@@ -55,7 +55,8 @@ final class StateDirectory {
         _ = unsafe unlink(controlPath)
         if isTemporary {
             for name in [
-                "snapshot", "sockets", "join", "identity", "configuration", "attempt", "proxies.lock", "supervisor.lock",
+                "snapshot", "sockets", "join", "identity", "configuration", "attempt", "proxies.lock",
+                "supervisor.lock",
             ] {
                 _ = unsafe unlink(path + "/" + name)
             }

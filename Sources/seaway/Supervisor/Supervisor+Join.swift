@@ -35,7 +35,8 @@ extension Supervisor {
             guard body != wanted.body || token != former else {
                 return answer(
                     .reload, succeeded: true,
-                    "unchanged: routes and services come from \(plan.origin), and --token-file and --client-ca are the same")
+                    "unchanged: routes and services come from \(plan.origin), and --token-file and --client-ca are the same"
+                )
             }
             lastRevision = max(lastRevision, wanted.revision) + 1
             wanted = Configuration(revision: lastRevision, body: body, summary: "", requestedAt: now)

@@ -114,7 +114,9 @@ extension ConfigurationFeed {
         do throws(SignedSnapshotFault) {
             let version = try SignedConfiguration.read(bytes, authority: authority, labels: join.labels)
             guard let step = tables.begin(with: version, now: loop.nowNanoseconds) else { return }
-            owner.tell(FeedNews(.trouble, "no control plane answers: taking revision \(version.revision) from \(join.fallback)"))
+            owner.tell(
+                FeedNews(
+                    .trouble, "no control plane answers: taking revision \(version.revision) from \(join.fallback)"))
             perform(step)
         } catch {
             noFallback(error.description)

@@ -110,13 +110,17 @@ final class ConfigurationFeed {
             perform(step)
         }
         if tables.adopting == nil {
-            owner.tell(FeedNews(.waiting, "there is no configuration yet: clients wait until a control plane sends one"))
+            tellOfWaiting()
             fallbackAt = loop.now + Self.fallbackPatience
         }
         // A proxy that this one replaces is told to end once the stored configuration is in effect here: until then
         // the control plane knows that one.
         redial(after: tables.adopting == nil ? 0 : Self.handOver)
         loop.setDeadline(workTimer, loop.now + Self.workEvery)
+    }
+
+    func tellOfWaiting() {
+        owner.tell(FeedNews(.waiting, "there is no configuration yet: clients wait until a control plane sends one"))
     }
 
     private static let handOver: Int64 = 100
@@ -204,7 +208,8 @@ final class ConfigurationFeed {
     private func credentials() -> (TLSClient, PinnedAuthority?)? {
         if let identity, identity.standing(now: unixSeconds) != .expired {
             let own = TLSIdentity(chain: identity.certificate, key: identity.key)
-            if let client = try? TLSClient(verify: true, depth: nil, authorities: [identity.authorities], identity: own) {
+            if let client = try? TLSClient(verify: true, depth: nil, authorities: [identity.authorities], identity: own)
+            {
                 return (client, nil)
             }
             self.identity = nil

@@ -70,7 +70,9 @@ final class FeedFiles: Sendable {
             &thread,
             { context in
                 // The pointer is the one retained above, handed to exactly one thread.
-                if let context = unsafe context { unsafe Unmanaged<FeedFiles>.fromOpaque(context).takeRetainedValue().work() }
+                if let context = unsafe context {
+                    unsafe Unmanaged<FeedFiles>.fromOpaque(context).takeRetainedValue().work()
+                }
                 return nil
             }, context.toOpaque(), "store")
         if failed != 0 {
