@@ -8,7 +8,7 @@ building=(build-essential pkg-config git curl ca-certificates python3
     libssl-dev libpcre2-dev libc-ares-dev libyaml-dev libnghttp2-dev zlib1g-dev libpq-dev libsqlite3-dev)
 testing=(nginx-light libnginx-mod-stream haproxy wrk nghttp2-client apache2-utils prometheus openssl python3-venv python3-yaml util-linux postgresql chromium)
 # From PyPI, for tests, in an environment of their own: Tests/.venv.
-python_testing=(h2==4.4.1 hpack==4.2.0 hyperframe==6.1.0 grpcio==1.85.1 websockets==17.4 aio-kong==3.7.2 schemathesis==4.32.5 playwright==1.65.2 axe-playwright-python==0.1.8)
+python_testing=(h2==4.4.1 hpack==4.2.0 hyperframe==6.1.0 grpcio==1.85.1 websockets==17.4 aio-kong==3.7.2 schemathesis==4.32.5 playwright==1.65.2 axe-playwright-python==0.1.8 PyJWT==2.15.1 cryptography==50.0.2)
 # Packages whose daemon would start by itself after the install.
 daemons=(nginx haproxy prometheus postgresql)
 

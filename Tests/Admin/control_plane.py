@@ -78,8 +78,8 @@ class ControlPlane:
         address than the Admin API's."""
         connection = http.client.HTTPConnection(to or self.admin, timeout=60)
         try:
-            connection.putrequest(method, path, skip_accept_encoding=True)
             fields = dict(headers or {})
+            connection.putrequest(method, path, skip_host="Host" in fields, skip_accept_encoding=True)
             if token:
                 fields.setdefault("Authorization", f"Bearer {self.token}")
             if json_body is not None:

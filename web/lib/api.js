@@ -20,7 +20,8 @@ const cleaned = (query) =>
 
 /** Answers `{ data, version }`; throws a `Problem`. `version` is the number in ETag. */
 export async function call(method, path, { body, query, version, signal, text = false } = {}) {
-  const parameters = cleaned(query).toString();
+  // A space as %20: + is a space in forms only.
+  const parameters = cleaned(query).toString().replaceAll("+", "%20");
   const headers = { Accept: text ? "*/*" : "application/json", "X-Seaway-Request": "1" };
   if (body !== undefined) {
     headers["Content-Type"] = typeof body === "string" ? "application/yaml" : "application/json";

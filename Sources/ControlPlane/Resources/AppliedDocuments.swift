@@ -115,7 +115,9 @@ struct DocumentReader {
             }
         }
         guard !typed.isEmpty else { return }
-        readEntities(typed.filter { $0.type.entity != nil })
+        let entities = typed.filter { $0.type.entity != nil }
+        readEntities(entities.filter { !$0.holdsHash }, transform: true)
+        readEntities(entities.filter(\.holdsHash), transform: false)
         for document in typed where document.type.entity == nil { readRole(document) }
     }
 
@@ -198,6 +200,15 @@ struct DocumentReader {
         var spec: ConfigValue
         /// 1-based line where it begins, and its source for places of fields.
         var document: ConfigDocument
+
+        /// A basic-auth credential as exports write it: with its id, and the hash of its password.
+        var holdsHash: Bool {
+            guard type.entity == .basicAuthCredentials, !spec["id"].isNull, let text = spec["password"].string else {
+                return false
+            }
+            return text.utf8.count == 40
+                && text.utf8.allSatisfy { $0 >= 0x30 && $0 <= 0x39 || $0 >= 0x61 && $0 <= 0x66 }
+        }
     }
 
     private mutating func readTyped(_ part: Part, _ typed: inout [TypedDocument]) {
@@ -254,9 +265,9 @@ struct DocumentReader {
 
     /// All entities as one file with an entity a line, so that they are read, matched with what is stored and checked
     /// as those of a kong.yml are; a line of that file is a document here.
-    private mutating func readEntities(_ typed: [TypedDocument]) {
+    private mutating func readEntities(_ typed: [TypedDocument], transform: Bool) {
         guard !typed.isEmpty else { return }
-        var text = Array("{\"_format_version\":\"3.0\"".utf8)
+        var text = Array("{\"_format_version\":\"3.0\",\"_transform\":\(transform)".utf8)
         var documents: [ConfigDocument?] = []
         for type in ResourceType.all {
             let mine = typed.filter { $0.type.plural == type.plural }

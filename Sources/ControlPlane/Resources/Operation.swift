@@ -124,8 +124,11 @@ struct Call: Sendable {
         _ request: Request, _ known: [Operation.Parameter]
     ) throws(Problem) -> [String: [String]] {
         var query: [String: [String]] = [:]
-        for (key, value) in request.uri.queryParameters {
-            let (key, value) = (String(key), String(value))
+        for pair in (request.uri.query ?? "").split(separator: "&") {
+            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard let key = decoded(parts[0]), let value = decoded(parts.count > 1 ? parts[1] : "") else {
+                throw .malformed("the query is not percent-encoded UTF-8")
+            }
             guard let parameter = known.first(where: { $0.name == key }) else {
                 let near = NearestWord.nearest(to: key, in: known.map(\.name))
                 throw .malformed(
@@ -138,6 +141,11 @@ struct Call: Sendable {
             query[key, default: []].append(value)
         }
         return query
+    }
+
+    /// As forms encode: a plus is a space.
+    private static func decoded(_ text: Substring) -> String? {
+        text.replacing("+", with: " ").removingPercentEncoding
     }
 
     private static func complaint(_ value: String, _ form: Operation.Parameter.Form) -> String? {

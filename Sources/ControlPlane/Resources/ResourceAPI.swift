@@ -94,8 +94,10 @@ public struct ResourceAPI: Sendable {
         guard operation.method == .get else { return }
         router.on(path, method: .head) { request, context in
             var response = try await self.perform(operation, request, context)
-            response.headers[.contentLength] = response.body.contentLength.map { String($0) }
-            response.body = ResponseBody()
+            // The length of what GET would send, and none of it.
+            response.body = ResponseBody(contentLength: response.body.contentLength) { writer in
+                try await writer.finish(nil)
+            }
             return response
         }
     }

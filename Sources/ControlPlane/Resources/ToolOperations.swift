@@ -32,6 +32,12 @@ extension ResourceAPI {
                 guard let kind = type.entity else { return .json(OpenAPISchemas.role) }
                 return .json(SchemaJSON.entity(kind))
             }),
+        // A path of its own: routers that have gone down "plugins" for the next operation do not come back for {type}.
+        Operation(
+            method: .get, path: "/v1/schemas/plugins", name: "readSchemaOfPlugins",
+            summary: "Read what all plugins have, in the Admin API's form.", right: .somebody,
+            answers: [.init(status: 200, schema: "Schema", meaning: "The schema.")],
+            run: { _, _ in .json(SchemaJSON.entity(.plugins)) }),
         Operation(
             method: .get, path: "/v1/schemas/plugins/{name}", name: "readPluginSchema",
             summary: "Read the schema of a plugin, with its config.", right: .somebody,

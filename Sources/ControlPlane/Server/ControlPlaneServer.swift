@@ -86,9 +86,9 @@ public final class ControlPlaneServer: Sendable {
             group.addTask { await self.workspace.follow() }
             group.addTask { await self.authenticator.run() }
             group.addTask { await self.hub.run() }
+            if let tracer { group.addTask { await tracer.run() } }
             group.addTask { await self.rollouts.run() }
             group.addTask { await self.export.run() }
-            if let tracer { group.addTask { await tracer.run() } }
             group.addTask { try await self.streams.run() }
             if let place = options.admin {
                 group.addTask { try await self.serve(self.adminRouter, on: place) { ports.set(.admin, $0) } }
