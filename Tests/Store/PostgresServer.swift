@@ -49,8 +49,11 @@ final class PostgresServer: Sendable {
 
     func start() throws {
         let hasKey = FileManager.default.fileExists(atPath: data + "/server.key")
+        // Foundation takes a process for running while anything that it started has the descriptors it was given.
+        let closing = #"for n in $(ls /proc/self/fd); do [ "$n" -gt 2 ] && eval "exec $n>&-"; done; exec "$@""#
         try run(
-            "\(programs)/pg_ctl", "start", "-w", "-s", "-D", data, "-l", directory.appendingPathComponent("log").path,
+            "bash", "-c", closing, "start", "\(programs)/pg_ctl", "start", "-w", "-s", "-D", data, "-l",
+            directory.appendingPathComponent("log").path,
             "-o",
             "-k \(directory.path) -c listen_addresses=127.0.0.1 -c port=\(port) -c max_connections=60 -c fsync=off"
                 + (hasKey ? " -c ssl=on" : ""))

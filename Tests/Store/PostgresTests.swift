@@ -143,6 +143,8 @@ struct PostgresTests {
                     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
                         + "WHERE datname = '\(database)' AND application_name = 'seaway'", database: database)
                 killed += Int(count) ?? 0
+                // Without a pause no session would live for the length of a transaction.
+                try? await Task.sleep(for: .milliseconds(40))
             }
             return killed
         }
@@ -164,8 +166,9 @@ struct PostgresTests {
         let server = try PostgresServer()
         let store = try PostgresStore(url: try server.makeDatabase())
         try await store.migrate()
-        _ = try await store.commit(creating(service("a", id: 1)), onto: 0)
         var events = store.events().makeAsyncIterator()
+        _ = try await store.commit(creating(service("a", id: 1)), onto: 0)
+        #expect(await events.next() == .revision(1))
         server.stop()
         let refused: [StoreError?] = [
             await storeError { () throws(StoreError) in try await store.ping() },
