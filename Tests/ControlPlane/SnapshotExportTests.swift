@@ -35,9 +35,8 @@ import X509
                 let key = try #require(Curve25519.Signing.PublicKey(chain[0].publicKey))
                 #expect(key.isValidSignature(Data(file.signature), for: Data(file.signed)))
             }
-            let mode = try FileManager.default.attributesOfItem(atPath: directory + "/default.seaway")[
-                .posixPermissions]
-            #expect(mode as? Int == 0o600)
+            let facts = try FileManager.default.attributesOfItem(atPath: directory + "/default.seaway")
+            #expect((facts[.posixPermissions] as? NSNumber)?.intValue == 0o600)
         }
     }
 

@@ -47,8 +47,11 @@ public final class SnapshotExport: Sendable {
     /// Writes the files whose content is no longer what it should be.
     func write() async {
         let known = hub.gateways().filter { $0.record.revokedAt == 0 }.map(\.record.labels)
-        let sets = Set(known).subtracting([[:]]).map { ($0, Self.fileName($0)) }.sorted { $0.1 < $1.1 }
-        for (labels, name) in [([:], "default.seaway")] + sets.prefix(Self.filesMax) {
+        var files: [(labels: [String: String], name: String)] = []
+        for labels in Set(known) where !labels.isEmpty { files.append((labels, Self.fileName(labels))) }
+        files.sort { $0.name < $1.name }
+        files.insert(([:], "default.seaway"), at: 0)
+        for (labels, name) in files.prefix(Self.filesMax) {
             guard let key = hub.target(labels), written.withLock({ $0.keys[name] != key }) else { continue }
             do {
                 try FileManager.default.createDirectory(
