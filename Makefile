@@ -15,7 +15,7 @@ FUZZ_SECONDS ?= 60
 # Bare `make fuzz` runs every target.
 FUZZ_TARGET ?= all
 
-.PHONY: help up build release deps check format test test-swift test-programs test-strict test-h2spec test-security test-scenario test-websocket test-plugins test-corpora test-ui test-admin test-access bench fuzz clean
+.PHONY: test-fleet help up build release deps check format test test-swift test-programs test-strict test-h2spec test-security test-scenario test-websocket test-plugins test-corpora test-ui test-admin test-access bench fuzz clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,7 +43,7 @@ check: ## format, imports, traps, shell and Python syntax
 format: ## rewrite the Swift sources in the project's format
 	$(SWIFT) format --in-place --recursive --parallel $(wildcard Package.swift Sources Tests Fuzz Benchmarks)
 
-test: test-swift release test-programs test-strict test-h2spec test-security test-scenario test-websocket test-plugins test-corpora test-ui test-admin test-access ## everything that CI runs
+test: test-swift release test-programs test-strict test-h2spec test-security test-scenario test-websocket test-plugins test-corpora test-ui test-admin test-access test-fleet ## everything that CI runs
 
 test-swift:
 	$(SWIFT) test
@@ -72,6 +72,9 @@ test-admin: # Kong's Admin API, asked by tables, by clients and by its own descr
 
 test-access: # who may do what on both APIs, logins, and the Resource API
 	$(PYTHON) Tests/Access/run.py
+
+test-fleet: # control planes and gateways together: failures, selection, rollouts, monitoring, a newcomer
+	$(PYTHON) Tests/Fleet/run.py
 
 test-corpora: # every input that ever mattered to a parser
 	@SWIFT="$(SWIFT)" Fuzz/run.sh all replay

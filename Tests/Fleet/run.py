@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Control planes and gateways together: failures, selection, monitoring, and a newcomer's first minutes.
 
-    python3 Tests/Fleet/run.py [--program .build/release/seaway] [--only failures|selection|observe|newcomer]
+    python3 Tests/Fleet/run.py [--program .build/release/seaway] [--only selection|rollout|observe|failures|newcomer]
 """
 
 import argparse
@@ -13,7 +13,7 @@ import traceback
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(HERE))
-TOPICS = ("selection", "observe", "failures", "newcomer")
+TOPICS = ("selection", "rollout", "observe", "failures", "newcomer")
 
 FAILURES = []
 CHECKED = 0

@@ -145,7 +145,7 @@ struct Call: Sendable {
 
     /// As forms encode: a plus is a space.
     private static func decoded(_ text: Substring) -> String? {
-        text.replacing("+", with: " ").removingPercentEncoding
+        String(text).replacing("+", with: " ").removingPercentEncoding
     }
 
     private static func complaint(_ value: String, _ form: Operation.Parameter.Form) -> String? {

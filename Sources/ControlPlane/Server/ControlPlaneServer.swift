@@ -87,6 +87,7 @@ public final class ControlPlaneServer: Sendable {
             group.addTask { await self.authenticator.run() }
             group.addTask { await self.hub.run() }
             if let tracer { group.addTask { await tracer.run() } }
+            group.addTask { await self.sweep() }
             group.addTask { await self.rollouts.run() }
             group.addTask { await self.export.run() }
             group.addTask { try await self.streams.run() }
@@ -107,6 +108,15 @@ public final class ControlPlaneServer: Sendable {
         await streams.stop()
         await provider?.shutdown()
         await store.close()
+    }
+
+    /// Removes ended sessions from the store, every hour until cancelled.
+    private func sweep() async {
+        while (try? await Task.sleep(for: .seconds(3600))) != nil {
+            do throws(StoreError) { try await authenticator.sweep() } catch {
+                logger.warning("ended sessions could not be removed", metadata: ["error": "\(error)"])
+            }
+        }
     }
 
     // MARK: - Tokens
