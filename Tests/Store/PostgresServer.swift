@@ -59,9 +59,9 @@ final class PostgresServer: Sendable {
                 + (hasKey ? " -c ssl=on" : ""))
         let process = Process()
         let input = Pipe()
-        process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        process.executableURL = URL(fileURLWithPath: "/bin/bash")
         process.arguments =
-            ["-c", #"read -r _; exec "$@""#, "keeper"] + Self.asUser
+            ["-c", #"read -r word; "$@"; [ "$word" = keep ] || rm -rf "$PWD""#, "keeper"] + Self.asUser
             + ["\(programs)/pg_ctl", "stop", "-w", "-s", "-m", "fast", "-D", data]
         process.standardInput = input
         process.currentDirectoryURL = directory
@@ -76,6 +76,7 @@ final class PostgresServer: Sendable {
             return keeper
         }
         guard let running else { return }
+        try? running.input.fileHandleForWriting.write(contentsOf: Data("keep\n".utf8))
         try? running.input.fileHandleForWriting.close()
         running.process.waitUntilExit()
     }
