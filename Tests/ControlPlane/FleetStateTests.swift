@@ -32,7 +32,8 @@ import Testing
         #expect(fleet.next(1) == .send(from: nil, to: key(5)))
         fleet.sent(1, key(5), isFull: true)
         #expect(fleet.next(1) == .wait)
-        #expect(fleet.applied(1, 5))
+        let isTaken1 = fleet.applied(1, 5)
+        #expect(isTaken1)
         #expect(fleet.next(1) == .wait)
         #expect(fleet.publish(.init(revision: 6), hold: nil) == [1])
         #expect(fleet.next(1) == .send(from: key(5), to: key(6)))
@@ -44,7 +45,8 @@ import Testing
         fleet.open(1, labels: [:], base: key(5))
         #expect(fleet.next(1) == .send(from: key(5), to: key(5)))
         fleet.sent(1, key(5), isFull: false)
-        #expect(fleet.applied(1, 5))
+        let isTaken2 = fleet.applied(1, 5)
+        #expect(isTaken2)
         #expect(fleet.next(1) == .wait)
     }
 
@@ -55,7 +57,8 @@ import Testing
         fleet.sent(1, key(1), isFull: true)
         #expect(fleet.publish(.init(revision: 2), hold: nil).isEmpty)
         #expect(fleet.publish(.init(revision: 3), hold: nil).isEmpty)
-        #expect(fleet.applied(1, 1))
+        let isTaken3 = fleet.applied(1, 1)
+        #expect(isTaken3)
         #expect(fleet.next(1) == .send(from: key(1), to: key(3)))
     }
 
@@ -64,10 +67,12 @@ import Testing
         var fleet = fleet(1)
         fleet.open(1, labels: [:], base: key(1))
         fleet.sent(1, key(1), isFull: false)
-        #expect(fleet.applied(1, 1))
+        let isTaken4 = fleet.applied(1, 1)
+        #expect(isTaken4)
         _ = fleet.publish(.init(revision: 2), hold: nil)
         fleet.sent(1, key(2), isFull: false)
-        #expect(fleet.rejected(1, 2, needsFull: false))
+        let isTaken5 = fleet.rejected(1, 2, needsFull: false)
+        #expect(isTaken5)
         #expect(fleet.next(1) == .wait)
         _ = fleet.publish(.init(revision: 3), hold: nil)
         #expect(fleet.next(1) == .send(from: key(1), to: key(3)))
@@ -78,10 +83,12 @@ import Testing
         var fleet = fleet(2)
         fleet.open(1, labels: [:], base: key(1))
         fleet.sent(1, key(2), isFull: false)
-        #expect(!fleet.rejected(1, 2, needsFull: true))
+        let isTaken6 = fleet.rejected(1, 2, needsFull: true)
+        #expect(!isTaken6)
         #expect(fleet.next(1) == .send(from: nil, to: key(2)))
         fleet.sent(1, key(2), isFull: true)
-        #expect(fleet.rejected(1, 2, needsFull: true))
+        let isTaken7 = fleet.rejected(1, 2, needsFull: true)
+        #expect(isTaken7)
         #expect(fleet.next(1) == .wait)
     }
 
@@ -89,11 +96,15 @@ import Testing
     func strayAnswers() {
         var fleet = fleet(2)
         fleet.open(1, labels: [:], base: nil)
-        #expect(!fleet.applied(1, 2))
+        let isTaken8 = fleet.applied(1, 2)
+        #expect(!isTaken8)
         fleet.sent(1, key(2), isFull: true)
-        #expect(!fleet.applied(1, 7))
-        #expect(!fleet.rejected(1, 7, needsFull: true))
-        #expect(!fleet.applied(9, 2))
+        let isTaken9 = fleet.applied(1, 7)
+        #expect(!isTaken9)
+        let isTaken10 = fleet.rejected(1, 7, needsFull: true)
+        #expect(!isTaken10)
+        let isTaken11 = fleet.applied(9, 2)
+        #expect(!isTaken11)
         #expect(fleet.next(1) == .wait)
     }
 
@@ -113,7 +124,8 @@ import Testing
         for (stream, zone) in [(UInt64(1), "eu"), (2, "us")] {
             fleet.open(stream, labels: ["zone": zone], base: nil)
             fleet.sent(stream, key(1), isFull: true)
-            #expect(fleet.applied(stream, 1))
+            let isTaken12 = fleet.applied(stream, 1)
+            #expect(isTaken12)
         }
         let hold = FleetState.Hold(base: .init(revision: 1), canary: ["zone": "eu"])
         #expect(fleet.publish(.init(revision: 2), hold: hold) == [1])

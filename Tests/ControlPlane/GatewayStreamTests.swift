@@ -88,14 +88,16 @@ import Testing
             try await fixture.withStream(keys, hello: known) { stream in
                 stream.tables = before
                 stream.revision = 1
-                #expect(try await stream.take() == 2)
+                let revision = try await stream.take()
+                #expect(revision == 2)
                 #expect(stream.deltas == 1 && stream.tables.routes.count == 4)
             }
             var wrong = known
             wrong.digest ^= 1
             let other = wrong
             try await fixture.withStream(keys, hello: other) { stream in
-                #expect(try await stream.take() == 2)
+                let revision = try await stream.take()
+                #expect(revision == 2)
                 #expect(stream.fulls == 1)
             }
         }
@@ -157,7 +159,8 @@ import Testing
             #expect(second.gateway == first.gateway && second.certificate != first.certificate)
             next.certificate = second.certificate
             try await fixture.withStream(next, hello: GatewayHello()) { stream in
-                #expect(try await stream.take() == 1)
+                let revision = try await stream.take()
+                #expect(revision == 1)
             }
         }
     }
@@ -234,7 +237,8 @@ import Testing
                 _ = try await first.take()
                 first.apply(1)
                 try await fixture.withStream(keys, hello: GatewayHello()) { second in
-                    #expect(try await second.take() == 1)
+                    let revision = try await second.take()
+                    #expect(revision == 1)
                 }
                 #expect(try await first.next()?.farewell != nil)
             }
