@@ -23,7 +23,7 @@ struct WorkspaceTests {
 
     static func draft(_ kind: EntityKind, _ json: String, _ catalog: Catalog) throws(ChangeError) -> Draft {
         let completed = KongEntities.complete(
-            kind, input: (try? ConfigValue(json: Array(json.utf8))) ?? .null, now: 1_700_000_000
+            kind, input: (try? ConfigValue(json: Array(json.utf8))) ?? .null, now: 1_700_000_000_000
         ) { kind, text in catalog.resource(type: kind.rawValue, nameOrID: text)?.key.id }
         switch completed {
         case .success(let record): return Draft(record)

@@ -38,7 +38,7 @@ struct ChangePlan {
         }
         let facts = SpecFacts(spec, of: type)
         var resource = Resource(key: draft.key, name: facts.name, labels: facts.labels, spec: spec.json)
-        resource.order = old?.order ?? catalog.lastOrder + 1
+        resource.order = old?.order ?? draft.order ?? catalog.lastOrder + 1
         try demand(old == nil ? .create : .update, resource)
         if let old { try demand(.update, old) }
         record(Change(key: draft.key, before: old, after: resource))

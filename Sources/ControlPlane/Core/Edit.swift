@@ -12,6 +12,8 @@ public struct Draft: Sendable {
     public var key: ResourceKey
     /// Complete: every field of the type's schema.
     public var spec: ConfigValue
+    /// The place that a resource which is there no more had among the others; nil: behind all of them.
+    var order: UInt64?
 
     public init(key: ResourceKey, spec: ConfigValue) {
         self.key = key

@@ -202,7 +202,9 @@ public final class Workspace: Sendable {
                 }
                 for wanted in past.all(type.plural) where catalog.resource(wanted.key)?.spec != wanted.spec {
                     guard let spec = try? ConfigValue(json: wanted.spec) else { continue }
-                    edits.append(.put(Draft(key: wanted.key, spec: spec)))
+                    var draft = Draft(key: wanted.key, spec: spec)
+                    draft.order = wanted.order
+                    edits.append(.put(draft))
                 }
             }
             return edits

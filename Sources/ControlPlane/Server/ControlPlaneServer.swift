@@ -200,7 +200,8 @@ public final class ControlPlaneServer: Sendable {
         }
         let router = ResourceAPI(
             workspace: workspace, store: store, authenticator: authenticator,
-            gateways: HubDirectory(hub: hub, driver: rollouts, audit: audit, clock: { Clock.now() }), environment: environment
+            gateways: HubDirectory(hub: hub, driver: rollouts, audit: audit, clock: { Clock.now() }),
+            environment: environment
         ).router()
         UI.mount(on: router)
         return router

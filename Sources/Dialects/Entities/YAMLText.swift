@@ -1,10 +1,13 @@
 // Values as YAML that every reader takes the same way: quoted wherever a reader of 1.1 or 1.2 could see another type.
 
 import Bytes
-import Model
+public import Model
 
 /// Writes block style, two spaces deep, lists at the depth of their key, texts of several lines as they are.
-enum YAMLText {
+public enum YAMLText {
+    /// As a string that ends with a line feed.
+    public static func text(_ value: ConfigValue) -> String { String(decoding: write(value), as: UTF8.self) }
+
     static func write(_ value: ConfigValue) -> [UInt8] {
         var text = YAMLWriter()
         text.top(value)
@@ -95,7 +98,7 @@ private struct YAMLWriter {
 
     /// Texts that are a string without quotes for every reader.
     private static func isPlain(_ text: String) -> Bool {
-        guard let first = text.utf8.first, ASCII.isAlpha(first) || first == UInt8(ascii: "/"),
+        guard let first = text.utf8.first, ASCII.isAlpha(first) || "/_".utf8.contains(first),
             let last = text.utf8.last, last != 0x20, last != UInt8(ascii: ":")
         else { return false }
         var previous: UInt8 = 0

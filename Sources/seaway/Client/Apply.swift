@@ -1,6 +1,7 @@
 // `seaway apply` and `seaway diff`: what is wanted, in files; what changes, entity by entity.
 
 import ArgumentParser
+import Dialects
 import Model
 
 /// What both commands take.
@@ -109,9 +110,8 @@ struct Apply: ParsableCommand {
         wanted.show(answer, dryRun: dryRun)
         let changed = !(answer["changes"].array ?? []).isEmpty
         if !dryRun, changed, let revision = answer["revision"].int {
-            Console.standard.note(
-                "revision \(revision) is stored; seaway status shows where it is in effect, "
-                    + "seaway rollback \(revision - 1) undoes it")
+            let undo = revision > 1 ? ", seaway rollback \(revision - 1) undoes it" : ""
+            Console.standard.note("revision \(revision) is stored; seaway status shows where it is in effect\(undo)")
         }
     }
 }

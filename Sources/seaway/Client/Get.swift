@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import ControlPlane
+import Dialects
 import Model
 
 /// Types as people write them: `service`, `services`, `Service`, `ca_certificates`.

@@ -1,6 +1,7 @@
 // `seaway check`: is everything healthy? Each line says what was looked at, and what to do if it is not well.
 
 import ArgumentParser
+import Dialects
 import Model
 
 struct HealthCheck: ParsableCommand {

@@ -1,6 +1,7 @@
 // `seaway history` and `seaway rollback`: what changed, by whom and why, and back again.
 
 import ArgumentParser
+import Dialects
 import Model
 
 struct History: ParsableCommand {

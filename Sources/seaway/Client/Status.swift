@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import CLinux
+import Dialects
 import Model
 
 struct Status: ParsableCommand {

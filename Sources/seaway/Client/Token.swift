@@ -1,6 +1,7 @@
 // `seaway token …`: tokens for people, machines and gateways.
 
 import ArgumentParser
+import Dialects
 import Model
 
 struct Token: ParsableCommand {
