@@ -45,6 +45,7 @@ def test(program, check):
         collector = fleet.own(Collector())
         upstream, plane = fleet.upstream(), fleet.plane(arguments=["--otlp", f"http://{LOCAL}:{collector.port}"])
         gateway = fleet.gateway("one", [plane.stream], plane.token("gateways", ["gateway"]))
+        wait_for("the gateway has joined", lambda: plane.gateway("one")["state"] == "connected")
         plane.apply(kong(upstream.port, {"base": []}))
         gateway.serves("/base")
         traces(check, collector)

@@ -62,7 +62,7 @@ def fallback(program, check):
         exported = plane.folder / "data/export/default.seaway"
         wait_for("the snapshot is exported", exported.exists)
         plane.apply(kong(upstream.port, {"base": [], "second": []}))
-        time.sleep(1)
+        wait_for("the next revision is exported", lambda: b"second" in exported.read_bytes())
         plane.stop()
         start = time.monotonic()
         gateway = fleet.gateway("new", [plane.stream], token, ["--fallback", f"file://{exported}"])
