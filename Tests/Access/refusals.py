@@ -10,7 +10,7 @@ from api import API
 OPEN = {("get", "/healthz"), ("get", "/v1/session"), ("get", "/v1/oidc/login"), ("get", "/v1/oidc/callback")}
 # What everybody with a token may know: about themselves, and about the API's shape.
 PLAIN = {
-    "/v1/whoami", "/v1/types", "/v1/schemas", "/v1/schemas/{type}", "/v1/schemas/plugins/{name}", "/v1/openapi.json",
+    "/v1/whoami", "/v1/types", "/v1/schemas", "/v1/schemas/{type}", "/v1/schemas/plugins", "/v1/schemas/plugins/{name}", "/v1/openapi.json",
     "/v1/status", "/v1/session", "/v1/revisions", "/v1/revisions/{number}", "/v1/revisions/{number}/changes",
     "/v1/diff", "/v1/export", "/v1/watch",
 }
