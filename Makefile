@@ -29,7 +29,8 @@ build: ## build everything for debugging
 	$(SWIFT) build
 
 release: ## build .build/release/seaway and .build/release/seaway-proxy
-	$(SWIFT) build $(RELEASE)
+	$(SWIFT) build $(RELEASE) --product seaway
+	$(SWIFT) build $(RELEASE) --product seaway-proxy
 
 deps: ## install the packages that building, testing and benchmarks need
 	@scripts/deps.sh all
@@ -87,7 +88,7 @@ test-websocket: # what WebSocket peers see of each other, with the gateway in be
 
 bench: ## compare with nginx, HAProxy, Envoy and Traefik (BENCH="--only small --quick")
 	@scripts/deps.sh all
-	@$(MAKE) --no-print-directory release
+	$(SWIFT) build $(RELEASE)
 	$(PYTHON) Benchmarks/bench.py $(BENCH)
 
 fuzz: ## feed random bytes to every parser (FUZZ_SECONDS=600 FUZZ_TARGET=http1-request)

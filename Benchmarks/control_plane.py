@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures the control plane with the built programs, and writes docs/benchmarks-control-plane.md.
 
-    make release && swift build -c release --product streams-bench -Xswiftc -static-stdlib
+    swift build -c release --static-swift-stdlib
     python3 Benchmarks/control_plane.py                      # everything, about ten minutes
     python3 Benchmarks/control_plane.py --only latency       # or apply, or memory; prints, and writes nothing
     python3 Benchmarks/control_plane.py --programs .build/debug --small    # does it run?

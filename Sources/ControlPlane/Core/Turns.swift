@@ -11,6 +11,9 @@ final class Turns: Sendable {
 
     private let state = Mutex(State())
 
+    /// How many wait now.
+    var waiting: Int { state.withLock { $0.waiting.count } }
+
     /// Runs `body` when its turn comes.
     func take<R: Sendable, E: Error>(_ body: () async throws(E) -> R) async throws(E) -> R {
         await begin()

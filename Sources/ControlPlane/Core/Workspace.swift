@@ -40,6 +40,8 @@ public final class Workspace: Sendable {
 
     /// Attempts while others commit in between.
     private static let attemptsMax = 20
+    /// Changes that wait for their turn.
+    private static let waitingMax = 1000
 
     public init(
         store: any Store, options: Options = Options(), clock: @escaping @Sendable () -> Int64 = { Clock.now() }
@@ -123,17 +125,23 @@ public final class Workspace: Sendable {
 
     /// Takes in what other control planes commit, until cancelled.
     public func follow() async {
-        for await event in store.events() {
+        let events = store.events()
+        // What was committed between `start` and now told nobody here.
+        await takeIn()
+        for await event in events {
             switch event {
             case .revision(let number) where number <= catalog.revision: continue
             case .tokensChanged, .gatewayChanged: continue
-            case .revision, .resync: break
+            case .revision, .resync: await takeIn()
             }
-            do throws(ChangeError) {
-                try await turns.take { () async throws(ChangeError) in try await self.catchUp() }
-            } catch {
-                logger.warning("cannot follow the store", metadata: ["error": "\(error)"])
-            }
+        }
+    }
+
+    private func takeIn() async {
+        do throws(ChangeError) {
+            try await turns.take { () async throws(ChangeError) in try await self.catchUp() }
+        } catch {
+            logger.warning("cannot follow the store", metadata: ["error": "\(error)"])
         }
     }
 
@@ -164,6 +172,8 @@ public final class Workspace: Sendable {
         let span = options.tracer?.begin(
             "change", in: TraceContext.current,
             [("seaway.actor", .string(author.name)), ("seaway.source", .string(author.source))])
+        // Whoever would wait behind so many is told to come back instead.
+        guard turns.waiting < Self.waitingMax else { throw .contention }
         do throws(ChangeError) {
             let result = try await turns.take { () async throws(ChangeError) in
                 for _ in 0..<Self.attemptsMax {

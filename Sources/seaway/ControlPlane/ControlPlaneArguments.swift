@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import ControlPlane
+import FoundationEssentials
 
 struct ControlPlaneArguments: ParsableArguments {
     @Option(
@@ -17,6 +18,13 @@ struct ControlPlaneArguments: ParsableArguments {
             "Directory for the admin token, exported snapshots and the SQLite file; made with mode 0700.",
             valueName: "dir"))
     var data = "data"
+
+    @Option(
+        name: .customLong("cp-name"),
+        help: ArgumentHelp(
+            "What this control plane is called among several.",
+            discussion: "Default: the host's name and the port of --stream.", valueName: "name"))
+    var name: String?
 
     @Option(
         name: .customLong("admin"),
@@ -75,6 +83,7 @@ struct ControlPlaneArguments: ParsableArguments {
 
     func resolved() throws -> ControlPlaneOptions {
         var options = ControlPlaneOptions(store: store ?? "sqlite:\(data)/seaway.db", dataDirectory: data)
+        options.name = name ?? "\(ProcessInfo.processInfo.hostName):\(stream.port)"
         options.admin = admin == .off ? nil : endpoint(admin)
         guard api != .off, stream != .off else {
             throw ValidationError(
