@@ -30,4 +30,6 @@ private func reach(_ new: Snapshot, from old: Snapshot) {
 }
 
 /// Whether the old snapshot, which may be anything, holds references that lead nowhere.
-private func refers(_ old: Snapshot) -> Bool { (try? SnapshotDelta(from: Snapshot(), to: old).apply(to: Snapshot())) == nil }
+private func refers(_ old: Snapshot) -> Bool {
+    (try? SnapshotDelta(from: Snapshot(), to: old).apply(to: Snapshot())) == nil
+}
