@@ -26,6 +26,8 @@ final class PostgresServer: Sendable {
             "seaway-pg-\(UUID().uuidString.prefix(8))")
         port = Self.freePort()
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: false)
+        // A test beside this one may have narrowed the process's umask for a moment.
+        try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: directory.path)
         if geteuid() == 0 {
             guard let user = unsafe getpwnam(Self.user) else { throw Failure(description: "no user \(Self.user)") }
             guard unsafe chown(directory.path, user.pointee.pw_uid, user.pointee.pw_gid) == 0 else {
