@@ -110,7 +110,7 @@ export default async function entity(page, { parameters, details, signal, title 
     ),
   );
   listen(signal, async (kind) => {
-    if (kind !== "revision" && kind !== "resync") return;
+    if (kind !== "revision" && kind !== "resync" || deleting === resource.id) return;
     try {
       const now = await one(type, resource.id, { signal });
       if ((now.version ?? now.data.version) !== resource.version) {
@@ -293,6 +293,9 @@ async function create_(page, type, about, title) {
   made.focus();
 }
 
+/** The id of what this page is deleting: the news of it are no news here. */
+let deleting = null;
+
 async function delete_(type, resource, name, back) {
   const below = TYPES[type].below ?? [];
   const sure = await ask(
@@ -305,6 +308,7 @@ async function delete_(type, resource, name, back) {
     { yes: "Delete", danger: true },
   );
   if (!sure) return;
+  deleting = resource.id;
   try {
     await remove(type, resource.id, { version: resource.version });
     forget();
@@ -312,6 +316,7 @@ async function delete_(type, resource, name, back) {
     toast(`Deleted ${name}`);
     go(back ?? `/${type}`);
   } catch (error) {
+    deleting = null;
     if (error.status === 412) {
       toast("It was changed meanwhile: look at it again before you delete it.", { kind: "error" });
     } else toast(error.message, { kind: "error" });
